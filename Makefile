@@ -1,0 +1,41 @@
+.PHONY: help report test check bench soak docs
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+SOURCES := $(wildcard facade/*.py graphmodel/*.py loaders/*.py loaders/*/*.py queries/*.py exporters/*.py)
+
+help: ## show this list
+	@grep -hE '^[a-z]+:.*##' Makefile | awk -F':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
+
+# The strict editable install links file by file, so a new or removed file needs a new install; an edit does not.
+$(READY): pyproject.toml $(VENV)/.files
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --config-settings editable_mode=strict -e '.[dev]'
+	@touch $@
+
+$(VENV)/.files: FORCE
+	@mkdir -p $(VENV)
+	@echo '$(sort $(SOURCES))' | cmp -s - $@ || echo '$(sort $(SOURCES))' > $@
+FORCE:
+
+report: $(READY) ## set up, then write report.html from the bundled data
+	$(BIN)/chiptrail report --out report.html
+
+test: $(READY) ## set up, then run all tests
+	$(BIN)/python -m pytest
+
+check: $(READY) ## lint, types, then all tests
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+bench: $(READY) ## compare speed with the pandas + networkx script a user would write
+	$(BIN)/python benchmarks/run.py
+
+soak: $(READY) ## run the long campaigns in full
+	CHIPTRAIL_SOAK=1 $(BIN)/python -m pytest -m soak
+
+docs: $(READY) ## write docs/data-model.md from the schema
+	$(BIN)/python docs/make_data_model.py

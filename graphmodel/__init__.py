@@ -1,0 +1,1 @@
+"""What a trade network is: its tables, their meaning, and the rules by which one flow counts once."""

@@ -1,0 +1,144 @@
+"""What the data cover: the difference between zero, partly known and not observed."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from chiptrail.graphmodel.countries import GROUPS
+from chiptrail.graphmodel.periods import period_text
+
+if TYPE_CHECKING:
+    from chiptrail.graphmodel.network import TradeNetwork
+
+DAY = pd.Timedelta(days=1)
+Span = tuple[pd.Timestamp, pd.Timestamp]
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What is observed of trade from sellers to a buyer, or from a seller to buyers.
+
+    `status` is `covered`, `partly` or `not covered`; `spans` the days covered; `products` the codes and sets covered;
+    `complete` whether a missing row means zero; `text` says it in words.
+    """
+
+    status: str
+    spans: tuple[Span, ...]
+    products: frozenset[str]
+    complete: bool
+    text: str
+
+
+NOTHING = Observed("not covered", (), frozenset(), False, "not covered")
+
+
+class CoverageIndex:
+    """The coverage of a network, ready to be asked pair by pair."""
+
+    def __init__(self, network: "TradeNetwork") -> None:
+        self._place = network.actors.set_index("actor_id")["country"].to_dict()
+        self._rows: dict[tuple[str, str], list[dict]] = {}
+        for row in network.coverage.to_dict("records"):
+            concept = "origin" if row["flow"] == "import" and row["partner_concept"] == "origin" else "dispatched"
+            row["partner_set"] = None if row["partners"] == "*" else frozenset(row["partners"].split())
+            row["product_set"] = frozenset(row["products"].split())
+            self._rows.setdefault((concept, row["reporter"]), []).append(row)
+
+    def observed(
+        self, sellers: Iterable[str], buyers: Iterable[str], *, concept: str, codes: frozenset[str] | None,
+        first: pd.Timestamp | None, last: pd.Timestamp | None,
+    ) -> Observed:
+        """What the data cover of trade from any of the sellers to any of the buyers.
+
+        Parameters
+        ----------
+        sellers, buyers
+            Actor ids; firms are covered where the country they sit in reports.
+        concept
+            `dispatched` or `origin`.
+        codes
+            HS codes and product sets of the question; None for all goods.
+        first, last
+            Days of the question; None for any.
+        """
+        pairs = [(s, b) for s in sellers for b in buyers if s != b]
+        found = [rows for s, b in pairs if (rows := self._matching(s, b, concept, codes, first, last))]
+        if not found:
+            return NOTHING
+        per_pair = [_merge([(row["period_start"], row["period_end"]) for row in rows], first, last) for rows in found]
+        spans = tuple(_merge([span for spans in per_pair for span in spans], first, last))
+        products = frozenset().union(*(row["product_set"] for rows in found for row in rows))
+        complete = all(row["complete"] for rows in found for row in rows)
+        gaps = []
+        if first is not None and last is not None and any(s != [(first, last)] for s in per_pair):
+            gaps.append("only " + ", ".join(period_text(*span) for span in spans))
+        asked = len(_without_blocs([s for s, _ in pairs])) * len(_without_blocs([b for _, b in pairs]))
+        if len(found) < asked:
+            gaps.append(f"{len(found)} of {asked} pairs")
+        if not complete:
+            gaps.append("the source may miss rows")
+        status = "partly" if gaps else "covered"
+        return Observed(status, spans, products, complete, f"{status}: {'; '.join(gaps)}" if gaps else status)
+
+    def _matching(
+        self, seller: str, buyer: str, concept: str, codes: frozenset[str] | None, first: pd.Timestamp | None,
+        last: pd.Timestamp | None,
+    ) -> list[dict]:
+        seller, buyer = self._place.get(seller) or seller, self._place.get(buyer) or buyer
+        sides = [("import", buyer, seller)] if concept == "origin" else [("export", seller, buyer), ("import", buyer, seller)]
+        return [
+            row
+            for flow, reporter, partner in sides
+            for row in self._rows.get((concept, reporter), [])
+            if row["flow"] == flow
+            and (row["partner_set"] is None or partner in row["partner_set"])
+            and (codes is None or overlaps(row["product_set"], codes))
+            and (first is None or row["period_end"] >= first)
+            and (last is None or row["period_start"] <= last)
+        ]
+
+    def described(self) -> str:
+        """In a sentence: which concepts, reporters and periods the network covers."""
+        rows = [row for group in self._rows.values() for row in group]
+        if not rows:
+            return "the network states no coverage: it holds selected records, from which no absence can be read"
+        parts = []
+        for concept in ("dispatched", "origin"):
+            chosen = [row for (c, _), group in self._rows.items() if c == concept for row in group]
+            if chosen:
+                start, end = min(r["period_start"] for r in chosen), max(r["period_end"] for r in chosen)
+                reporters = len({r["reporter"] for r in chosen})
+                parts.append(f"{concept}: {reporters} reporters, {period_text(start, end)}")
+        return "covered are " + "; ".join(parts)
+
+
+def _without_blocs(names: Iterable[str]) -> set[str]:
+    """The names without a bloc that stands beside its members."""
+    chosen = set(names)
+    return {name for name in chosen if not chosen & (set(GROUPS.get(name, ())) - {name})}
+
+
+def overlaps(covered: frozenset[str], codes: frozenset[str]) -> bool:
+    """Whether covered products and the codes of a question have goods in common; `*` covers all."""
+    if "*" in covered or "*" in codes:
+        return True
+    wide = {part for code in covered for part in code.split("+")}
+    asked = {part for code in codes for part in code.split("+")}
+    return any(a.startswith(b) or b.startswith(a) for a in wide for b in asked)
+
+
+def _merge(spans: list[Span], first: pd.Timestamp | None, last: pd.Timestamp | None) -> list[Span]:
+    """The days of the spans between first and last, as few spans."""
+    merged: list[Span] = []
+    for start, end in sorted(spans):
+        start = start if first is None else max(start, first)
+        end = end if last is None else min(end, last)
+        if start > end:
+            continue
+        if merged and start <= merged[-1][1] + DAY:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], end))
+        else:
+            merged.append((start, end))
+    return merged

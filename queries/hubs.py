@@ -1,0 +1,395 @@
+"""Transit hubs: which actors do goods pass through on their way from the origins to the destinations?"""
+
+from collections.abc import Iterable, Sequence
+
+import networkx as nx
+import numpy as np
+import pandas as pd
+
+from chiptrail.graphmodel.aggregate import counted_once
+from chiptrail.graphmodel.coverage import NOTHING, CoverageIndex, Observed
+from chiptrail.graphmodel.errors import NotComparableError
+from chiptrail.graphmodel.network import TradeNetwork
+from chiptrail.graphmodel.periods import parse_period, period_text, window
+from chiptrail.graphmodel.selection import in_window
+from chiptrail.queries.answer import MEANING, answer, concept_or_default, names_of
+from chiptrail.queries.question import Question, latest_covered_year, observed_leg, question_of
+
+COLUMNS = (
+    "rank", "hub_id", "hub", "kind", "country", "concept", "inflow_usd", "outflow_usd", "throughput_max_usd",
+    "inflow_before_usd", "outflow_before_usd", "throughput_max_before_usd", "inflow_change", "outflow_change",
+    "inflow_original", "inflow_original_before", "inflow_currency", "share_of_routes", "betweenness", "n_suppliers",
+    "suppliers", "n_customers", "customers", "n_records", "first_date", "last_date", "inflow_products", "outflow_products",
+    "inflow_coverage", "outflow_coverage", "status",
+)
+
+
+def transit_hubs(
+    network: TradeNetwork, *, origins: Sequence[str], destinations: Sequence[str], concept: str | None = None,
+    products: str | Sequence[str] | None = None, since: str | None = None, until: str | None = None,
+    against: str | None = None, prefer: str = "exporter",
+) -> pd.DataFrame:
+    """One row per actor that receives from the origins or sends to the destinations, the possible hubs ranked first.
+
+    A hub's `throughput_max_usd` is the smaller of its inflow from the origins and its outflow to the destinations, taken heading
+    by heading and added: **an upper bound** of what can have gone through it in the period, not an estimate of what did. Only
+    headings that both legs cover are compared; where a source gives headings only as a sum, the sum is compared.
+
+    Parameters
+    ----------
+    network
+        A network of countries or of firms.
+    origins, destinations
+        Countries (`USA`), groups (`EU27`), or actors by name or id.
+    concept
+        What the origin means on the first leg: `dispatched`, `origin` (customs origin) or `brand`. Default: `origin` for
+        countries, `dispatched` for firms. The second leg is always a dispatch.
+    products
+        Product list, HS code or codes; None for all goods of the network.
+    since, until
+        The window in which the legs must lie whole. Without any, a network of countries takes the latest year for which the most
+        hubs have both legs covered, and says so; the sums of months and years of one pair are never mixed.
+    against
+        An earlier period with the same months, such as `2021`; default the same months one year before.
+    prefer
+        Whose report is taken where both sides told of a flow: `exporter` or `importer`.
+
+    Returns
+    -------
+    DataFrame
+        `rank` (missing where not ranked), `hub_id`, `hub`, `kind`, `country`, `concept`; `inflow_usd`, `outflow_usd`,
+        `throughput_max_usd` (USD; missing where not covered, or where a record has no value), the same for the earlier period
+        (`*_before_usd`), `inflow_change`, `outflow_change` (ratio now / before over the same months and codes);
+        `inflow_original`, `inflow_original_before`, `inflow_currency` (the inflow in its own currency, if it has one);
+        `share_of_routes` (0-1, of all routes of two or three legs), `betweenness` (0-1, mean share of the shortest routes between
+        an origin and a destination); `n_suppliers`, `suppliers`, `n_customers`, `customers` (counterparts among origins and
+        destinations); `n_records`, `first_date`, `last_date`; `inflow_products`, `outflow_products` (codes counted),
+        `inflow_coverage`, `outflow_coverage` (what the data cover of each leg) and `status` (`ranked`, or why not).
+        `attrs` holds the question, notes, the number of tellings left aside by reason, and the sources.
+
+    Raises
+    ------
+    UnknownNameError
+        If a name, concept or product list is not known.
+    NotComparableError
+        If `against` has other months than the window.
+
+    Notes
+    -----
+    Ranked are only actors with both legs covered by the data. Records that name selected cases have no coverage: they are
+    listed, not ranked, since counting them would measure attention. `Unnamed ...` placeholders and forwarders never appear.
+    A high rank is a lead. It does not say that the same goods passed through, nor that anybody did wrong: a hub may use what it
+    buys, sell its own make, or lawfully trade on. Stocks carried over from before the window are not seen.
+
+    Examples
+    --------
+    >>> import chiptrail as ct
+    >>> hubs = ct.transit_hubs(ct.load_bundled("countries"), origins=["USA"], destinations=["RUS"], since="2022", until="2022")
+    >>> kazakhstan = hubs.set_index("hub_id").loc["KAZ"]
+    >>> round(kazakhstan["inflow_usd"] / 1e6, 2), round(kazakhstan["outflow_usd"] / 1e6, 2)
+    (4.27, 18.26)
+    """
+    concept = concept_or_default(network, concept)
+    question = question_of(network, origins=origins, destinations=destinations, concept=concept, products=products)
+    coverage = CoverageIndex(network)
+    part = network if products is None else network.where(products=products)
+    notes = []
+    if since is None and until is None and network.level == "countries":
+        since = until = latest_covered_year(part, question, coverage)
+        notes.append(f"no period was given: {since} is the latest year in which the most hubs have both legs covered")
+    first, last = window(since, until)
+    trades, straddling = _counted(part, question, since, until, prefer)
+    if straddling:
+        notes.append(f"{straddling:,} records lie only partly inside the period, or have no dates, and are not counted")
+    before = _before(first, last, against)
+    earlier = _counted(part, question, *before, prefer)[0] if before else trades.iloc[:0]
+    legs = _legs(trades, network, question)
+    earlier_legs = _legs(earlier, network, question)
+    graph, routes = _routes_through(trades, network, question)
+    between = _betweenness(graph, question)
+    rows = []
+    for hub in _candidates(network, legs):
+        seen = {
+            side: observed_leg(coverage, hub, side, question, first, last) for side in ("in", "out")
+        }
+        now = _sums(hub, legs, seen)
+        then = _sums(hub, earlier_legs, seen, _same_months(hub, coverage, question, before, seen, first))
+        rows.append(_row(hub, now, then, legs, seen) | {
+            "share_of_routes": routes.get(hub, 0.0), "betweenness": between.get(hub, 0.0)})
+    table = _finish(rows, network, question, legs)
+    notes += _notes(table, network, question, coverage)
+    asked = {"origins": list(origins), "destinations": list(destinations), "concept": concept,
+             "products": products, "since": since, "until": until,
+             "against": period_text(*(parse_period("/".join(before)))) if before else None, "prefer": prefer}
+    used = trades[trades["side"].ne("")]
+    return answer(table, network, question=asked, notes=notes, source_ids=used["source_id"], left_aside=used["left_aside"])
+
+
+def _counted(
+    part: TradeNetwork, question: Question, since: str | None, until: str | None, prefer: str
+) -> tuple[pd.DataFrame, int]:
+    """Trades of the window, each flow once, with `side`: in, out, or empty for legs between others; and the records cut off."""
+    inside = part.where(since=since, until=until)
+    trades = counted_once(inside, prefer=prefer)
+    all_trades = part.trades
+    touching = in_window(all_trades, since, until, partly=True) & ~in_window(all_trades, since, until)
+    concerned = all_trades["seller_id"].isin(question.origins) | all_trades["buyer_id"].isin(question.destinations)
+    ends = question.origins | question.destinations
+    receives = trades["seller_id"].isin(question.origins) & trades["concept"].eq(question.concept)
+    if part.level == "firms" and question.concept in ("origin", "brand"):
+        places_of_origin = {o for o in question.origins if len(o) == 3}
+        stated = trades["origin_country"].isin(places_of_origin) if question.concept == "origin" else (
+            trades["maker_id"].isin(question.origins))
+        receives |= stated
+    sends = trades["buyer_id"].isin(question.destinations) & trades["concept"].eq("dispatched")
+    trades["side"] = ""
+    trades.loc[sends & ~trades["seller_id"].isin(ends), "side"] = "out"
+    trades.loc[receives & ~trades["buyer_id"].isin(ends), "side"] = "in"
+    return trades, int((touching & concerned).sum())
+
+
+def _legs(trades: pd.DataFrame, network: TradeNetwork, question: Question) -> pd.DataFrame:
+    """Counted records of first and last legs: `hub`, `side`, `other` and what sums need. Brand links stand in without value."""
+    used = trades[trades["side"].ne("") & trades["left_aside"].eq("")]
+    hub = used["buyer_id"].where(used["side"].eq("in"), used["seller_id"])
+    other = used["seller_id"].where(used["side"].eq("in"), used["buyer_id"])
+    legs = used.assign(hub=hub, other=other, goods_code=used["hs_code"].where(used["product_set"].eq(""), used["product_set"]))
+    if question.concept == "brand" and len(network.links):
+        links = network.links
+        ends = question.origins | question.destinations
+        links = links[links["kind"].eq("brand") & links["from_id"].isin(question.origins) & ~links["to_id"].isin(ends)]
+        stand_in = links.rename(columns={"from_id": "other", "to_id": "hub", "hs_code": "goods_code"}).assign(
+            side="in", value_usd=np.nan, value=np.nan, currency="")
+        if len(stand_in):
+            legs = pd.concat([legs, stand_in[[c for c in stand_in if c in legs]]], ignore_index=True)
+    return legs
+
+
+def _candidates(network: TradeNetwork, legs: pd.DataFrame) -> list[str]:
+    actors = network.actors
+    barred = actors["kind"].isin(["placeholder", "weapon"]) | actors["role"].eq("logistics")
+    return sorted(set(legs["hub"]) - set(actors.loc[barred, "actor_id"]))
+
+
+def _same_months(
+    hub: str, coverage: CoverageIndex, question: Question, before: tuple[str, str] | None, seen: dict[str, Observed],
+    first: pd.Timestamp | None,
+) -> dict[str, tuple[Observed, tuple]] | None:
+    """For each leg what is covered of the earlier period, and the earlier period's days that match days covered now."""
+    if before is None or first is None:
+        return None
+    start, end = parse_period("/".join(before))
+    months = (first.year - start.year) * 12 + first.month - start.month
+    shift = pd.DateOffset(months=months)
+    matched = {}
+    for side in ("in", "out"):
+        spans = tuple((a - shift, _month_end(b, b - shift)) for a, b in seen[side].spans)
+        matched[side] = (observed_leg(coverage, hub, side, question, start, end), spans)
+    return matched
+
+
+def _month_end(now: pd.Timestamp, then: pd.Timestamp) -> pd.Timestamp:
+    return then + pd.offsets.MonthEnd(0) if now.is_month_end else then
+
+
+def _sums(
+    hub: str, legs: pd.DataFrame, seen: dict[str, Observed], same_months: dict | None = None
+) -> dict[str, pd.DataFrame | dict[str, float]]:
+    """The records of both legs that compare, and per leg the sum by class of goods."""
+    mine = legs[legs["hub"].eq(hub)]
+    rows = {side: mine[mine["side"].eq(side)] for side in ("in", "out")}
+    if same_months is not None:
+        for side, (_, spans) in same_months.items():
+            part = rows[side]
+            inside = pd.Series(False, index=part.index)
+            for start, end in spans:
+                inside |= part["period_start"].ge(start) & part["period_end"].le(end)
+            rows[side] = part[inside]
+    codes = {side: set(rows[side]["goods_code"]) | set(seen[side].products) - {"*"} for side in rows}
+    classes = _classes(codes["in"] | codes["out"])
+    both = {classes[c] for c in codes["in"] if c in classes} & {classes[c] for c in codes["out"] if c in classes}
+    if all(seen[side].status != "not covered" for side in rows):
+        rows = {side: part[part["goods_code"].map(classes).isin(both)] for side, part in rows.items()}
+    sums = {
+        side: {c: g["value_usd"].sum(skipna=False) for c, g in part.groupby(part["goods_code"].map(classes))}
+        for side, part in rows.items()
+    }
+    return {"rows_in": rows["in"], "rows_out": rows["out"], "in": sums["in"], "out": sums["out"]}
+
+
+def _classes(codes: Iterable[str]) -> dict[str, str]:
+    """Classes of goods that compare: headings, and headings joined where a source gives only a sum or a wider code."""
+    graph = nx.Graph()
+    headings = sorted({part[:4] for code in codes for part in code.split("+")})
+    for code in codes:
+        graph.add_node(("code", code))
+        for part in code.split("+"):
+            short = part[:4]
+            for heading in headings:
+                if heading == short or (short and (heading.startswith(short) or (short.startswith(heading) and heading))):
+                    graph.add_edge(("code", code), ("heading", heading))
+    result = {}
+    for component in nx.connected_components(graph):
+        name = " ".join(sorted(value for kind, value in component if kind == "heading"))
+        result |= {value: name for kind, value in component if kind == "code"}
+    return result
+
+
+def _leg_value(sums: dict[str, float], seen: Observed) -> float:
+    """USD of a leg: its sum; zero where nothing is recorded though all is covered; missing where that is not known."""
+    if sums:
+        return float(sum(sums.values()))
+    return 0.0 if seen.status != "not covered" and seen.complete else float("nan")
+
+
+def _throughput(sums: dict, values: dict[str, float], seen: dict[str, Observed]) -> float:
+    if any(observed.status == "not covered" for observed in seen.values()) or any(np.isnan(v) for v in values.values()):
+        return float("nan")
+    shared = set(sums["in"]) & set(sums["out"])
+    return float(sum(min(sums["in"][c], sums["out"][c]) for c in shared))
+
+
+def _row(hub: str, now: dict, then: dict, legs: pd.DataFrame, seen: dict[str, Observed]) -> dict:
+    values = {side: _leg_value(now[side], seen[side]) for side in ("in", "out")}
+    earlier = {side: _leg_value(then[side], NOTHING) for side in ("in", "out")}
+    mine = legs[legs["hub"].eq(hub)]
+    row = {
+        "hub_id": hub, "inflow_usd": values["in"], "outflow_usd": values["out"],
+        "throughput_max_usd": _throughput(now, values, seen),
+        "inflow_before_usd": earlier["in"], "outflow_before_usd": earlier["out"],
+        "throughput_max_before_usd": _throughput(then, earlier, seen),
+        "n_records": len(now["rows_in"]) + len(now["rows_out"]),
+        "first_date": mine["period_start"].min(), "last_date": mine["period_end"].max(),
+        "inflow_coverage": seen["in"].text, "outflow_coverage": seen["out"].text,
+        "status": _status(values, seen),
+    }
+    for side, flow in (("in", "inflow"), ("out", "outflow")):
+        row[f"{flow}_change"] = _change(now[f"rows_{side}"], then[f"rows_{side}"])
+        row[f"{flow}_products"] = " ".join(sorted(set(now[f"rows_{side}"]["goods_code"]) - {""}))
+        row["suppliers" if side == "in" else "customers"] = sorted(set(mine.loc[mine["side"].eq(side), "other"]))
+    currencies = set(now["rows_in"]["currency"]) | set(then["rows_in"]["currency"])
+    if len(currencies) == 1:
+        row["inflow_currency"] = currencies.pop()
+        row["inflow_original"] = now["rows_in"]["value"].sum(skipna=False, min_count=1)
+        row["inflow_original_before"] = then["rows_in"]["value"].sum(skipna=False, min_count=1)
+    return row
+
+
+def _change(now: pd.DataFrame, then: pd.DataFrame) -> float:
+    """Value now over value before, over the codes that stand in both, also where the wider code alone stands in one."""
+    shared = set(now["goods_code"]) & set(then["goods_code"])
+    a = now.loc[now["goods_code"].isin(shared), "value_usd"].sum(skipna=False, min_count=1)
+    b = then.loc[then["goods_code"].isin(shared), "value_usd"].sum(skipna=False, min_count=1)
+    return float(a / b) if b and b > 0 else float("nan")
+
+
+def _status(values: dict[str, float], seen: dict[str, Observed]) -> str:
+    lacking = [leg for side, leg in (("in", "inflow"), ("out", "outflow")) if seen[side].status == "not covered"]
+    if lacking:
+        return f"not ranked: {' and '.join(lacking)} not covered"
+    unknown = [leg for side, leg in (("in", "inflow"), ("out", "outflow")) if np.isnan(values[side])]
+    return f"not ranked: value of {' and '.join(unknown)} unknown" if unknown else "ranked"
+
+
+def _routes_through(
+    trades: pd.DataFrame, network: TradeNetwork, question: Question
+) -> tuple[nx.DiGraph, dict[str, float]]:
+    """The graph of the question, and for each actor the share of its routes of two or three legs that pass through it."""
+    used = trades[trades["left_aside"].eq("")]
+    first = used[used["side"].eq("in") & used["seller_id"].isin(question.origins)]
+    direct = used[used["seller_id"].isin(question.origins) & used["buyer_id"].isin(question.destinations)
+                  & used["concept"].eq(question.concept)]
+    later = used[used["concept"].eq("dispatched") & ~used["seller_id"].isin(question.origins | question.destinations)
+                 & ~used["buyer_id"].isin(question.origins)]
+    graph = nx.DiGraph()
+    for part in (first, direct, later):
+        graph.add_edges_from(zip(part["seller_id"], part["buyer_id"], strict=True))
+    if question.concept == "brand":
+        links = network.links
+        links = links[links["kind"].eq("brand") & links["from_id"].isin(question.origins)]
+        graph.add_edges_from(zip(links["from_id"], links["to_id"], strict=True))
+    middle = [n for n in graph if n not in question.origins and n not in question.destinations]
+    starts = {n: sum(p in question.origins for p in graph.predecessors(n)) for n in middle}
+    stops = {n: sum(s in question.destinations for s in graph.successors(n)) for n in middle}
+    two = {n: starts[n] * stops[n] for n in middle}
+    onward = {n: sum(stops.get(s, 0) for s in graph.successors(n) if s != n) for n in middle}
+    so_far = {n: sum(starts.get(p, 0) for p in graph.predecessors(n) if p != n) for n in middle}
+    total = sum(two.values()) + sum(starts[n] * onward[n] for n in middle)
+    through = {n: two[n] + starts[n] * onward[n] + so_far[n] * stops[n] for n in middle}
+    return graph, {n: count / total for n, count in through.items()} if total else {}
+
+
+def _betweenness(graph: nx.DiGraph, question: Question) -> dict[str, float]:
+    sources = sorted(question.origins & set(graph))
+    targets = sorted(question.destinations & set(graph))
+    reach = {s: nx.descendants(graph, s) for s in sources}
+    pairs = sum(t in reach[s] for s in sources for t in targets)
+    if not pairs:
+        return {}
+    scores = nx.betweenness_centrality_subset(graph, sources=sources, targets=targets, normalized=False)
+    return {node: score / pairs for node, score in scores.items()}
+
+
+def _before(
+    first: pd.Timestamp | None, last: pd.Timestamp | None, against: str | None
+) -> tuple[str, str] | None:
+    """First and last day of the earlier period, as text; it must have the same months of the year."""
+    if first is None or last is None:
+        if against:
+            raise NotComparableError("give since and until together with against, so that identical months can be compared")
+        return None
+    if against is None:
+        back = pd.DateOffset(years=(last.year - first.year) + 1)
+        start, end = first - back, _month_end(last, last - back)
+    else:
+        start, end = parse_period(against)
+        months = [(d.month, d.day) for d in (start, first)], [(d.month, d.is_month_end) for d in (end, last)]
+        if months[0][0] != months[0][1] or months[1][0] != months[1][1] or end.year - start.year != last.year - first.year:
+            raise NotComparableError(
+                f"{period_text(start, end)} and {period_text(first, last)} are not the same months of the year; "
+                "growth compares identical months only"
+            )
+    return str(start.date()), str(end.date())
+
+
+def _finish(rows: list[dict], network: TradeNetwork, question: Question, legs: pd.DataFrame) -> pd.DataFrame:
+    table = pd.DataFrame(rows, columns=sorted({*COLUMNS, *(key for row in rows for key in row)}))
+    actors = network.actors.set_index("actor_id")
+    names = names_of(network)
+    table["hub"] = table["hub_id"].map(names)
+    table["kind"] = table["hub_id"].map(actors["kind"])
+    table["country"] = table["hub_id"].map(actors["country"])
+    table["concept"] = question.concept
+    for column in ("suppliers", "customers"):
+        table[f"n_{column}"] = table[column].map(len)
+        table[column] = table[column].map(lambda ids: ", ".join(names.get(i, i) for i in ids[:10])
+                                          + (f" and {len(ids) - 10} more" if len(ids) > 10 else ""))
+    table["ranked"] = table["status"].eq("ranked")
+    order = ["ranked", "throughput_max_usd", "outflow_usd", "inflow_usd"]
+    if network.level == "firms" and not table["ranked"].any():
+        order = ["ranked"]
+    table = table.sort_values("hub_id", kind="stable").sort_values(order, ascending=False, kind="stable", na_position="last")
+    table["rank"] = table["ranked"].cumsum().where(table["ranked"]).astype("Int64")
+    texts = ["hub_id", "hub", "kind", "country", "concept", "inflow_currency", "suppliers", "customers", "inflow_products",
+             "outflow_products", "inflow_coverage", "outflow_coverage", "status"]
+    numbers = [c for c in COLUMNS if c.endswith(("_usd", "_change", "_original", "_before", "_routes")) or c == "betweenness"]
+    dtypes = dict.fromkeys(texts, "str") | dict.fromkeys(numbers, "float64") | dict.fromkeys(
+        ["n_suppliers", "n_customers", "n_records"], "int64") | dict.fromkeys(["first_date", "last_date"], "datetime64[us]")
+    table[texts] = table[texts].astype(object).where(table[texts].notna(), "")
+    return table[list(COLUMNS)].astype(dtypes).reset_index(drop=True)
+
+
+def _notes(table: pd.DataFrame, network: TradeNetwork, question: Question, coverage: CoverageIndex) -> list[str]:
+    notes = [MEANING[question.concept],
+             "throughput_max_usd is an upper bound: it does not say that the same goods went in and out"]
+    if not table["status"].eq("ranked").any():
+        notes.append(f"no hub can be ranked: {coverage.described()}")
+    elif table["status"].ne("ranked").any():
+        notes.append("hubs with a leg that the data do not cover are listed below the ranking; no row is not a zero")
+    if table["inflow_products"].ne(table["outflow_products"]).any() and table["status"].eq("ranked").any():
+        notes.append("the legs are told in different codes (see inflow_products and outflow_products)")
+    if network.level == "firms":
+        notes.append("documented cases measure attention, not trade")
+    return notes
+
+

@@ -1,0 +1,64 @@
+"""A question about goods on their way from origins to destinations, and what the data cover of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from chiptrail.graphmodel.coverage import NOTHING, CoverageIndex, Observed
+from chiptrail.graphmodel.network import TradeNetwork
+from chiptrail.graphmodel.periods import parse_period
+from chiptrail.graphmodel.products import product_codes
+from chiptrail.graphmodel.selection import actors_named
+
+
+@dataclass(frozen=True)
+class Question:
+    """Origins and destinations by id, the concept of the first leg, and the codes asked for (None: all goods)."""
+
+    concept: str
+    origins: frozenset[str]
+    destinations: frozenset[str]
+    codes: frozenset[str] | None
+
+
+def question_of(
+    network: TradeNetwork, *, origins: Sequence[str], destinations: Sequence[str], concept: str,
+    products: str | Sequence[str] | None,
+) -> Question:
+    """The question with its names resolved in the network."""
+    codes = None
+    if products is not None:
+        asked = product_codes(products)
+        codes = frozenset(c for table in (asked.codes, asked.wider) for found in table.values() for c in found)
+    return Question(concept, frozenset(actors_named(network, origins)), frozenset(actors_named(network, destinations)), codes)
+
+
+def observed_leg(
+    coverage: CoverageIndex, hub: str, side: str, question: Question, first: pd.Timestamp | None, last: pd.Timestamp | None
+) -> Observed:
+    """What the data cover of a hub's inflow (`in`) from the origins or outflow (`out`) to the destinations."""
+    if side == "out":
+        return coverage.observed([hub], question.destinations, concept="dispatched", codes=question.codes, first=first, last=last)
+    if question.concept == "brand":
+        return NOTHING
+    return coverage.observed(question.origins, [hub], concept=question.concept, codes=question.codes, first=first, last=last)
+
+
+def latest_covered_year(part: TradeNetwork, question: Question, coverage: CoverageIndex) -> str | None:
+    """The latest of the years in which the most hubs have both legs covered; the last year with any trade if none has.
+
+    None if the network has no dated trade.
+    """
+    years = sorted(set(part.trades["period_end"].dropna().dt.year))
+    best, most = (str(years[-1]) if years else None), 0
+    hubs = sorted(set(part.actors["actor_id"]) - question.origins - question.destinations)
+    for year in years:
+        first, last = parse_period(str(year))
+        both = sum(
+            all(observed_leg(coverage, hub, side, question, first, last).status != "not covered" for side in ("out", "in"))
+            for hub in hubs
+        )
+        if both and both >= most:
+            best, most = str(year), both
+    return best
