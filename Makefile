@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-SOURCES := $(wildcard facade/*.py graphmodel/*.py loaders/*.py loaders/*/*.py queries/*.py exporters/*.py)
+SOURCES := $(shell find facade graphmodel loaders queries exporters -type f -not -path '*/__pycache__/*' -not -name '.*' | sort)
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*##' Makefile | awk -F':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -16,7 +16,7 @@ $(READY): pyproject.toml $(VENV)/.files
 
 $(VENV)/.files: FORCE
 	@mkdir -p $(VENV)
-	@echo '$(sort $(SOURCES))' | cmp -s - $@ || echo '$(sort $(SOURCES))' > $@
+	@echo '$(SOURCES)' | cmp -s - $@ || echo '$(SOURCES)' > $@
 FORCE:
 
 report: $(READY) ## set up, then write report.html from the bundled data
@@ -25,7 +25,7 @@ report: $(READY) ## set up, then write report.html from the bundled data
 test: $(READY) ## set up, then run all tests
 	$(BIN)/python -m pytest
 
-check: $(READY) ## lint, types, then all tests
+check: $(READY) ## lint, import contracts, types, then all tests
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy

@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ def export_graphml(network: TradeNetwork, path: str | Path) -> Path:
         If two ids differ only in characters that XML forbids.
     """
     buffer = io.BytesIO()
-    nx.write_graphml_xml(_graph(network), buffer, named_key_ids=True, edge_id_from_attribute="id")
+    nx.write_graphml_xml(_graph(network), buffer)
     return _write(path, buffer.getvalue())
 
 
@@ -62,6 +62,8 @@ def export_gexf(network: TradeNetwork, path: str | Path) -> Path:
     graph = _graph(network)
     for _, attributes in graph.nodes(data=True):
         attributes["label"] = attributes["name"]
+    for _, _, key, attributes in graph.edges(keys=True, data=True):
+        attributes["id"] = key
     buffer = io.BytesIO()
     nx.write_gexf(graph, buffer)
     return _write(path, re.sub(rb' lastmodifieddate="[^"]*"', b"", buffer.getvalue(), count=1))
@@ -98,11 +100,11 @@ def _graph(network: TradeNetwork) -> nx.MultiDiGraph:
     graph.add_nodes_from((ids[row.pop("actor_id")], row) for row in _rows(actors))
     for row in _rows(trades):
         key = row.pop("trade_id")
-        graph.add_edge(ids[row.pop("seller_id")], ids[row.pop("buyer_id")], key, id=key, relation="trade", **row)
+        graph.add_edge(ids[row.pop("seller_id")], ids[row.pop("buyer_id")], key, relation="trade", **row)
     for row in _rows(links):
         key = f"link:{row.pop('link_id')}"
         kind = row.pop("kind")
-        graph.add_edge(ids[row.pop("from_id")], ids[row.pop("to_id")], key, id=key, relation=kind, **row)
+        graph.add_edge(ids[row.pop("from_id")], ids[row.pop("to_id")], key, relation=kind, **row)
     if graph.number_of_edges() < len(trades) + len(links):
         raise InputError("two trade or link ids differ only in characters that XML forbids; give the rows other ids")
     return graph
@@ -114,8 +116,8 @@ def _rows(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
         yield {printable(str(name)): _attribute(value) for name, value in record.items() if _is_given(value)}
 
 
-def _is_given(value: Hashable) -> bool:
-    return value != "" and not pd.isna(value)
+def _is_given(value: Any) -> bool:
+    return value != "" if isinstance(value, str) else not (pd.api.types.is_scalar(value) and pd.isna(value))
 
 
 def _attribute(value: Any) -> str | int | float | bool:

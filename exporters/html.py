@@ -7,6 +7,8 @@ import json
 import math
 import re
 import textwrap
+from collections import Counter
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,7 +28,7 @@ from chiptrail.graphmodel.schema import BASES
 _EDGES_PER_ACTOR, _EDGES_ANYWAY = 2, 150
 """More edges than the larger of the two cannot be read."""
 _MAX_REFS = 5
-_QUIET = 150
+_QUIET = 100
 """A kind of link with more edges than this is drawn only when the reader asks for it."""
 _INK = "#1f2328"
 
@@ -113,7 +115,7 @@ def graph_page(network: TradeNetwork, *, title: str = "", max_nodes: int = 300) 
         data = data.replace(character, f"\\u{ord(character):04x}")
     known = edges["known_usd"].dropna()
     folder = resources.files("chiptrail.exporters") / "templates"
-    template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template = jinja2.Environment(autoescape=False, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     return template.from_string((folder / "graph.html").read_text(encoding="utf-8")).render(
         title=printable(title).strip() or f"Trade network of {network.level}",
         policy_hashes=" ".join(f"'{value}'" for value in script_hashes()),
@@ -132,8 +134,8 @@ def graph_page(network: TradeNetwork, *, title: str = "", max_nodes: int = 300) 
 
 def _quiet(edges: pd.DataFrame) -> dict[str, int]:
     """Kinds of links that begin hidden, with their number: too many to read the rest beside them."""
-    counts = edges.loc[~edges["is_trade"], "relation"].value_counts()
-    return counts[counts > _QUIET].to_dict() if len(edges) > counts.sum() else {}
+    counts = Counter(edges.loc[~edges["is_trade"], "relation"])
+    return {kind: n for kind, n in counts.items() if n > _QUIET} if edges["is_trade"].any() else {}
 
 
 def script_hashes() -> list[str]:
@@ -226,8 +228,8 @@ def _drawing(network: TradeNetwork, actors: pd.DataFrame, edges: pd.DataFrame) -
     canvas.set_options(json.dumps(_OPTIONS))
     number = {actor: i for i, actor in enumerate(actors["actor_id"])}
     wide, narrow = (_places(edges, list(number), aspect) for aspect in (1.8, 0.7))
-    listings = {actor: rows for actor, rows in network.listings.groupby("actor_id")}
-    for actor in actors.itertuples():
+    listings = dict(list(network.listings.groupby("actor_id")))
+    for actor in _rows(actors):
         sort = actor.kind if actor.kind in _NODES else actor.role
         canvas.add_node(
             number[actor.actor_id], label=_short(actor.name), sort=sort, **_node_style(sort),
@@ -239,7 +241,7 @@ def _drawing(network: TradeNetwork, actors: pd.DataFrame, edges: pd.DataFrame) -
     logs = edges["known_usd"].where(edges["known_usd"] > 0).map(math.log10, na_action="ignore")
     low, span = logs.min(), max(logs.max() - logs.min(), 1e-9)
     parallel = edges.groupby(["from_id", "to_id"]).cumcount()
-    for edge, log, n_before in zip(edges.itertuples(), logs, parallel, strict=True):
+    for edge, log, n_before in zip(_rows(edges), logs, parallel, strict=True):
         canvas.add_edge(
             number[edge.from_id], number[edge.to_id], relation=edge.relation,
             **_edge_style(edge, 2 + 5 * (log - low) / span if log == log else 1.5),
@@ -286,10 +288,11 @@ def _actor_evidence(actor: Any, listings: pd.DataFrame | None) -> list[list[str]
     if actor.kind not in ("country", "bloc"):
         lines.append(["country", _country(actor.country)])
     if listings is not None:
-        for row in listings.itertuples():
-            since = f" since {row.date_as_stated or _day(row.listed_from)}" if row.date_as_stated or row.listed_from is not pd.NaT else ""
-            until = f" until {_day(row.listed_to)}" if row.listed_to is not pd.NaT else ""
-            lines.append(["listed", f"on {row.list_name}{since}{until} ({row.citation})"])
+        for row in _rows(listings):
+            since = row.date_as_stated or _day(row.listed_from)
+            until = _day(row.listed_to)
+            dates = (f" since {since}" if since else "") + (f" until {until}" if until else "")
+            lines.append(["listed", f"on {row.list_name}{dates} ({row.citation})"])
     elif actor.kind == "company":
         lines.append(["listed", "no listing found in the data at hand"])
     return [[label, _line(text)] for label, text in lines]
@@ -343,6 +346,10 @@ def _country(code: str) -> str:
         return code
 
 
+def _rows(table: pd.DataFrame) -> Iterator[Any]:
+    return iter(table.itertuples(index=False))
+
+
 def _line(text: str, longest: int = 600) -> str:
     """The text in one printable line, cut if it is very long."""
     line = " ".join(printable(text).split())
@@ -353,7 +360,7 @@ def _short(name: str) -> str:
     return textwrap.fill(_line(name), 17, max_lines=2, placeholder="…")
 
 
-def _sources_shown(network: TradeNetwork, actors: pd.DataFrame, edges: pd.DataFrame) -> list[dict[str, str]]:
+def _sources_shown(network: TradeNetwork, actors: pd.DataFrame, edges: pd.DataFrame) -> list[dict[str, Any]]:
     """Sources of what is drawn; an address that is no plain web address is shown as text, not as a link."""
     listings = network.listings
     shown = set(listings.loc[listings["actor_id"].isin(actors["actor_id"]), "source_id"])
@@ -363,5 +370,5 @@ def _sources_shown(network: TradeNetwork, actors: pd.DataFrame, edges: pd.DataFr
     return [
         {"title": _line(row.title), "publisher": _line(row.publisher), "url": _line(row.url, 2000),
          "is_link": bool(re.fullmatch(r"https?://[^\s<>\"'\\]+", row.url))}
-        for row in rows.itertuples()
+        for row in _rows(rows)
     ]

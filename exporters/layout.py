@@ -8,6 +8,7 @@ import numpy as np
 
 _COLUMN, _ROW = 160, 88
 _SWEEPS = 12
+_MANY = 40
 
 
 def positions(graph: nx.DiGraph, loose: Iterable[str] = (), *, aspect: float = 1.7) -> dict[str, tuple[int, int]]:
@@ -25,7 +26,7 @@ def positions(graph: nx.DiGraph, loose: Iterable[str] = (), *, aspect: float = 1
     loose = set(loose)
     parts = [set(part) for part in nx.weakly_connected_components(graph.subgraph(set(graph) - loose))]
     parts.sort(key=lambda part: (-len(part), min(part)))
-    blocks = [_block(graph.subgraph(part)) for part in [*parts, loose] if part]
+    blocks = [_block(graph.subgraph(part), aspect) for part in [*parts, loose] if part]
     sizes = [(max(x for x, _ in b.values()) + _COLUMN, max(y for _, y in b.values()) + 1.5 * _ROW) for b in blocks]
     line = max([math.sqrt(aspect * sum(w * h for w, h in sizes)), *(w for w, _ in sizes)], default=0)
     placed: dict[str, tuple[int, int]] = {}
@@ -38,10 +39,10 @@ def positions(graph: nx.DiGraph, loose: Iterable[str] = (), *, aspect: float = 1
     return placed
 
 
-def _block(graph: nx.DiGraph) -> dict[str, tuple[float, float]]:
+def _block(graph: nx.DiGraph, aspect: float) -> dict[str, tuple[float, float]]:
     """Positions within one block, from (0, 0) on: columns by layer, long layers in several columns."""
-    if len(graph) > 40 and not nx.is_directed_acyclic_graph(graph):
-        return _spread(graph)
+    if len(graph) > _MANY and not nx.is_directed_acyclic_graph(graph):
+        return _spread(graph, aspect)
     layer = _layers(graph)
     tallest = max(4, math.ceil(1.1 * math.sqrt(len(graph))))
     columns: list[list[str]] = []
@@ -50,11 +51,10 @@ def _block(graph: nx.DiGraph) -> dict[str, tuple[float, float]]:
         n_columns = math.ceil(len(names) / tallest)
         columns += [names[i::n_columns] for i in range(n_columns)]
     height = max(map(len, columns))
-    row = {name: i + (height - len(column)) / 2 for column in columns for i, name in enumerate(column)}
+    row: dict[str, float] = {}
     for _ in range(_SWEEPS):
         for column in columns:
-            middle = {name: _mean([row[other] for other in nx.all_neighbors(graph, name)], row[name]) for name in column}
-            column.sort(key=lambda name: (middle[name], name))  # noqa: B023
+            column.sort(key=lambda name: (_mean([row[other] for other in nx.all_neighbors(graph, name) if other in row]), name))
             row |= {name: i + (height - len(column)) / 2 for i, name in enumerate(column)}
     top = min(row.values())
     # Neighbouring columns of one layer are shifted by half a row, so that long names do not meet.
@@ -64,18 +64,22 @@ def _block(graph: nx.DiGraph) -> dict[str, tuple[float, float]]:
     }
 
 
-def _spread(graph):
-    u = nx.Graph(); u.add_nodes_from(sorted(graph)); u.add_edges_from(sorted(map(lambda e: tuple(sorted(e)), graph.edges)))
-    start = nx.kamada_kawai_layout(u) if KK else nx.spring_layout(u, seed=1, iterations=300, k=1.5/math.sqrt(len(u)))
-    xy = np.array([start[n] for n in u])
-    d = np.sqrt(((xy[:,None]-xy[None])**2).sum(-1)); np.fill_diagonal(d, 9)
-    scale = 75/np.quantile(d.min(1), 0.2)
-    xy = (xy-xy.min(0))*scale*np.array([1.5,1.0])
-    return {n: (float(x), float(y)) for n,(x,y) in zip(u, xy)}
+def _spread(graph: nx.DiGraph, aspect: float) -> dict[str, tuple[float, float]]:
+    """Positions for a large block with circles: neighbours near each other, crowded places drawn apart."""
+    plain = nx.Graph()
+    plain.add_nodes_from(sorted(graph))
+    plain.add_edges_from(sorted({(min(edge), max(edge)) for edge in graph.edges}))
+    spring = nx.spring_layout(plain, seed=1, iterations=300, k=2 / math.sqrt(len(plain)))
+    place = np.array([spring[name] for name in plain])
+    place = (place - place.min(axis=0)) / np.ptp(place, axis=0)
+    rank = place.argsort(axis=0, kind="stable").argsort(axis=0, kind="stable") / (len(plain) - 1)
+    side = math.sqrt(1.6 * len(plain) * _COLUMN * _ROW)
+    place = (place + rank) / 2 * side * np.array([math.sqrt(aspect), 1 / math.sqrt(aspect)])
+    return {name: (float(x), float(y)) for name, (x, y) in zip(plain, place, strict=True)}
 
-KK=False
-def _mean(values: list[float], otherwise: float) -> float:
-    return sum(values) / len(values) if values else otherwise
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values) if values else 0.0
 
 
 def _layers(graph: nx.DiGraph) -> dict[str, int]:

@@ -20,11 +20,11 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "�
 _NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _CELL_CHARACTERS = 32_767
 _SHEET_ROWS = 1_048_576
-_STATA_WORDS = frozenset(
-    "aggregate array boolean break byte case catch class colvector complex const continue default delegate delete do double "
-    "else eltypedef end enum explicit export external float for friend function global goto if inline int local long NULL "
-    "pragma protected quad rowvector short typedef typename virtual _all _N _skip _b _pi in _pred strL _coef _rc using "
-    "_cons _se with _n".split()
+_STATA_WORDS = re.compile(
+    r"aggregate|array|boolean|break|byte|case|catch|class|colvector|complex|const|continue|default|delegate|delete|do|double|"
+    r"else|eltypedef|end|enum|explicit|export|external|float|for|friend|function|global|goto|if|in|inline|int|local|long|NULL|"
+    r"pragma|protected|quad|rowvector|short|str\d+|strL|typedef|typename|using|virtual|with|"
+    r"_all|_b|_coef|_cons|_n|_N|_pi|_pred|_rc|_se|_skip"
 )
 
 
@@ -85,7 +85,7 @@ def csv_text(df: pd.DataFrame) -> str:
     safe = safe.rename(columns=spreadsheet_safe)
     for position, dtype in enumerate(safe.dtypes):
         if _is_text(dtype):
-            safe.isetitem(position, safe.iloc[:, position].map(spreadsheet_safe))
+            safe.isetitem(position, [spreadsheet_safe(text) for text in safe.iloc[:, position]])
     # The lines end as RFC 4180 says: only then does the writer put text with a lone carriage return in quotes.
     return safe.to_csv(index=False, lineterminator="\r\n")
 
@@ -120,8 +120,7 @@ def _flat(df: pd.DataFrame) -> pd.DataFrame:
     flat = _columns_in_sight(df).rename(columns=lambda name: printable(str(name)))
     for position, dtype in enumerate(flat.dtypes):
         if _is_text(dtype):
-            texts = [_cell_text(value) for value in flat.iloc[:, position]]
-            flat.isetitem(position, pd.Series(texts, index=flat.index, dtype=object))
+            flat.isetitem(position, [_cell_text(value) for value in flat.iloc[:, position]])
     return flat
 
 
@@ -166,11 +165,11 @@ def _xlsx(df: pd.DataFrame) -> bytes:
         raise ChiptrailError("writing .xlsx needs openpyxl: pip install chiptrail[xlsx]") from None
     workbook = openpyxl.Workbook()
     _fill(workbook.active, "table", _flat(df))
-    about = [(key, item) for key, value in df.attrs.items() if key != "sources" for item in _lines(_plain(value))]
+    about = [(printable(str(key)), item) for key, value in df.attrs.items() if key != "sources" for item in _lines(_plain(value))]
     _fill(workbook.create_sheet(), "about", _flat(pd.DataFrame(about, columns=["about", "text"])))
     if "sources" in df.attrs:
-        sources = pd.DataFrame(_plain(df.attrs["sources"]))
-        _fill(workbook.create_sheet(), "sources", _flat(sources))
+        sources = [{k: printable(v) if isinstance(v, str) else v for k, v in row.items()} for row in _plain(df.attrs["sources"])]
+        _fill(workbook.create_sheet(), "sources", _flat(pd.DataFrame(sources)))
     buffer = io.BytesIO()
     workbook.save(buffer)
     return _without_clock(buffer.getvalue())
@@ -207,11 +206,10 @@ def _set_cell(cell: Any, value: Any) -> None:
             value = value[: _CELL_CHARACTERS - len(note)] + note
         if value:
             cell.value, cell.data_type, cell.number_format = value, "s", "@"
-    elif isinstance(value, datetime.datetime):
-        if value is not pd.NaT:
-            cell.value, cell.number_format = value.to_pydatetime().replace(tzinfo=None), "yyyy-mm-dd"
-    elif not isinstance(value, float) or math.isfinite(value):
-        cell.value = None if value is pd.NA else value
+    elif isinstance(value, pd.Timestamp):
+        cell.value, cell.number_format = value.to_pydatetime().replace(tzinfo=None), "yyyy-mm-dd"
+    elif not pd.isna(value) and math.isfinite(value):
+        cell.value = value
 
 
 def _without_clock(workbook: bytes) -> bytes:
@@ -233,7 +231,8 @@ def _dta(df: pd.DataFrame) -> bytes:
     names = _stata_names(list(frame.columns))
     labels = {new: old[:80] for new, old in zip(names, frame.columns, strict=True)}
     frame = frame.set_axis(names, axis="columns").replace([np.inf, -np.inf], np.nan)
-    dates, long_text = {}, []
+    dates: dict[Any, Any] = {}
+    long_text = []
     for name in names:
         dtype = frame[name].dtype
         if pd.api.types.is_bool_dtype(dtype):
@@ -261,7 +260,7 @@ def _stata_names(columns: list[str]) -> list[str]:
     names: list[str] = []
     for column in columns:
         name = re.sub(r"[^A-Za-z0-9_]", "_", column) or "_"
-        if name[0].isdigit() or name in _STATA_WORDS or re.fullmatch(r"str\d+", name):
+        if name[0].isdigit() or _STATA_WORDS.fullmatch(name):
             name = f"_{name}"
         name, number = name[:32], 1
         while name in names:

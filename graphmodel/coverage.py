@@ -67,8 +67,8 @@ class CoverageIndex:
         found = [rows for s, b in pairs if (rows := self._matching(s, b, concept, codes, first, last))]
         if not found:
             return NOTHING
-        per_pair = [_merge([(row["period_start"], row["period_end"]) for row in rows], first, last) for rows in found]
-        spans = tuple(_merge([span for spans in per_pair for span in spans], first, last))
+        per_pair = [_merge([span for row in rows if (span := _inside(row, first, last))]) for rows in found]
+        spans = tuple(_merge([span for spans in per_pair for span in spans]))
         products = frozenset().union(*(row["product_set"] for rows in found for row in rows))
         complete = all(row["complete"] for rows in found for row in rows)
         gaps = []
@@ -95,8 +95,7 @@ class CoverageIndex:
             if row["flow"] == flow
             and (row["partner_set"] is None or partner in row["partner_set"])
             and (codes is None or overlaps(row["product_set"], codes))
-            and (first is None or row["period_end"] >= first)
-            and (last is None or row["period_start"] <= last)
+            and _inside(row, first, last)
         ]
 
     def described(self) -> str:
@@ -129,14 +128,25 @@ def overlaps(covered: frozenset[str], codes: frozenset[str]) -> bool:
     return any(a.startswith(b) or b.startswith(a) for a in wide for b in asked)
 
 
-def _merge(spans: list[Span], first: pd.Timestamp | None, last: pd.Timestamp | None) -> list[Span]:
-    """The days of the spans between first and last, as few spans."""
+def _inside(row: dict, first: pd.Timestamp | None, last: pd.Timestamp | None) -> Span | None:
+    """The days of a coverage row between first and last, in whole units of its resolution; None if there are none."""
+    start, end = row["period_start"], row["period_end"]
+    unit = row["resolution"]
+    if first is not None and first > start:
+        start = first
+        if unit in ("month", "year"):
+            start += pd.offsets.MonthBegin(0) if unit == "month" else pd.offsets.YearBegin(0)
+    if last is not None and last < end:
+        end = last
+        if unit in ("month", "year") and not (end.is_month_end if unit == "month" else end.is_year_end):
+            end -= pd.offsets.MonthEnd(1) if unit == "month" else pd.offsets.YearEnd(1)
+    return (start, end) if start <= end else None
+
+
+def _merge(spans: list[Span]) -> list[Span]:
+    """The days of the spans as few spans."""
     merged: list[Span] = []
     for start, end in sorted(spans):
-        start = start if first is None else max(start, first)
-        end = end if last is None else min(end, last)
-        if start > end:
-            continue
         if merged and start <= merged[-1][1] + DAY:
             merged[-1] = (merged[-1][0], max(merged[-1][1], end))
         else:

@@ -13,7 +13,7 @@ from chiptrail.graphmodel.errors import InputError, NotComparableError, UnknownN
 HS_VERSIONS = ("HS1992", "HS1996", "HS2002", "HS2007", "HS2012", "HS2017", "HS2022")
 """Versions of the Harmonized System, oldest first; UN Comtrade calls them H0 to H6."""
 
-_FORM = re.compile(r"[0-9]{2,}|[0-9]{1,}([. ][0-9]{2,})+")
+_FORM = re.compile(r"[0-9]{2,}|[0-9]+([. ][0-9]{2,})+")
 
 
 def clean_hs(text: str) -> str:
@@ -100,7 +100,7 @@ hs-nomenclature-2022-edition/correlation-tables-hs-2017-2022.aspx
     """
     code, needed = clean_hs(code), {hs_version, *versions}
     for version in needed - {"", *HS_VERSIONS}:
-        raise UnknownNameError("HS version", version, HS_VERSIONS, f"known: {', '.join(HS_VERSIONS)}")
+        raise UnknownNameError("HS version", version, HS_VERSIONS, f"(known: {', '.join(HS_VERSIONS)})")
     if not code:
         raise NotComparableError("a row without an HS code cannot be compared by product; leave it out")
     if "" in needed:

@@ -65,7 +65,7 @@ def product_codes(
     """
     if products is None:
         return ProductQuestion("all products", {"": frozenset({""})}, {})
-    names = [products] if isinstance(products, str) else list(products)
+    names = list(products) if isinstance(products, Sequence) and not isinstance(products, str) else [products]
     if not names:
         raise UnknownNameError("product", "", (), "(an empty list asks for nothing; give None for all products)")
     titles, rows = [], []
@@ -140,12 +140,12 @@ def _rows(name: str, on: str | dt.date | None) -> tuple[str, pd.DataFrame]:
     rows = table[table["product_list"].eq(wanted.casefold())]
     if rows.empty:
         known = [*table["product_list"].unique()]
-        raise UnknownNameError("product list", name, known, f"known: {', '.join(known)}, or an HS code such as '8542'")
+        raise UnknownNameError("product list", name, known, f"(known: {', '.join(known)}, or an HS code such as '8542')")
     day = "9999" if on is None else str(parse_period(on)[0] if isinstance(on, str) else on)[:10]
     valid = rows.loc[rows["valid_from"].le(day), "valid_from"]
     if valid.empty:
         first = rows["valid_from"].min()
-        raise UnknownNameError("product list", name, (), f"on {day}: its first version is of {first}")
+        raise UnknownNameError("product list", name, (), f"on {day} (its first version is of {first})")
     rows = rows[rows["valid_from"].eq(valid.max())]
     title = f"{wanted.casefold()} of {valid.max()}".removesuffix(" of ")
     if not tier:
@@ -153,8 +153,8 @@ def _rows(name: str, on: str | dt.date | None) -> tuple[str, pd.DataFrame]:
     tiers = rows["tier"].str.casefold()
     in_tier = rows[tiers.eq(tier.casefold()) | tiers.str.startswith(tier.casefold() + ".")]
     if in_tier.empty:
-        known = ", ".join(sorted({*rows["tier"]} - {""}))
-        raise UnknownNameError("tier", name, (), f"tiers of {title}: {known or 'none'}")
+        tiers_known = ", ".join(sorted({*rows["tier"]} - {""}))
+        raise UnknownNameError("tier", name, (), f"(tiers of {title}: {tiers_known or 'none'})")
     return f"{title}, tier {tier.upper()}", in_tier
 
 

@@ -124,6 +124,8 @@ COVERAGE = (
            values=("origin", "consignment", "destination")),
     Column("period_start", DATE, "first day covered", required=True),
     Column("period_end", DATE, "last day covered", required=True),
+    Column("resolution", TEXT, "shortest period that the source tells apart; a window is covered by whole ones only. Empty: any day",
+           values=("day", "month", "year")),
     Column("complete", FLAG, "true if a missing row means zero; false if the source may miss some"),
     Column("note", TEXT, "what is missing"),
 )

@@ -78,7 +78,8 @@ def keep_trades(
     trades = network.trades
     keep = pd.Series(True, index=trades.index)
     if products is not None:
-        keep &= match(product_codes(products), trades["hs_code"], trades["product_set"], trades["hs_version"])["within"]
+        goods = match(product_codes(products), trades["hs_code"], trades["product_set"], trades["hs_version"])
+        keep &= goods["within"] | goods["coarse"]
     keep &= in_window(trades, since, until, partly=partly)
     if countries is not None:
         place = network.actors.set_index("actor_id")["country"]

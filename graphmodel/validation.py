@@ -9,8 +9,8 @@ from chiptrail.graphmodel.errors import ValidationError
 from chiptrail.graphmodel.schema import KEYS, LEVELS, REFERENCES, TABLES, TEXT, Column
 
 _PATTERNS = {
-    ("trades", "hs_code"): (r"(\d{2}|\d{4,12})?", "HS codes have 2 or 4 to 12 digits; did it lose a leading zero?"),
-    ("links", "hs_code"): (r"(\d{2}|\d{4,12})?", "HS codes have 2 or 4 to 12 digits; did it lose a leading zero?"),
+    ("trades", "hs_code"): (r"(\d{2}|\d{4}|\d{6}|\d{8,12})?", "HS codes have 2, 4, 6 or 8 to 12 digits; did it lose a leading zero?"),
+    ("links", "hs_code"): (r"(\d{2}|\d{4}|\d{6}|\d{8,12})?", "HS codes have 2, 4, 6 or 8 to 12 digits; did it lose a leading zero?"),
     ("trades", "product_set"): (r"(\d{2,12}(\+\d{2,12})+)?", "a product set is HS codes joined by +"),
     ("trades", "currency"): (r"([A-Z]{3})?", "currencies are ISO 4217 codes such as USD"),
     ("actors", "country"): (r"([A-Z]{3}|[A-Z]+\d+)?", "countries are ISO 3166 alpha-3 codes such as KAZ"),

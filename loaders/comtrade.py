@@ -13,7 +13,7 @@ from ibis.expr import types as ir
 from chiptrail.graphmodel.countries import country_code, is_aggregate
 from chiptrail.graphmodel.errors import InputError, UnknownNameError
 from chiptrail.graphmodel.network import TradeNetwork, concat, conform, country_actors, empty
-from chiptrail.graphmodel.periods import parse_period
+from chiptrail.graphmodel.periods import parse_period, precision
 from chiptrail.graphmodel.schema import TABLES
 from chiptrail.loaders.reader import Opened, open_table, require_columns
 from chiptrail.loaders.records import (
@@ -45,6 +45,7 @@ _COLUMNS: dict[str, tuple[str, str, str]] = {
     "weight": ("netWgt", "Netweight (kg)", "NetWeight"),
     "quantity": ("qty", "Qty", "TradeQuantity"),
     "unit": ("qtyUnitAbbr", "Qty Unit", "qtDesc"),
+    "unit_code": ("qtyUnitCode", "Qty Unit Code", "qtCode"),
     "weight_estimated": ("isNetWgtEstimated", "", ""),
     "estimated": ("legacyEstimationFlag", "Flag", "estCode"),
     "partner2": ("partner2Code", "2nd Partner Code", "ptCode2"),
@@ -56,10 +57,10 @@ _VARIANTS = {"cif": ("CIF TradeValue",), "fob": ("FOB TradeValue",)}
 _NEEDED = ("period", "reporter", "partner", "flow", "classification", "hs_code", "value")
 _UNUSED = frozenset("""
 typeCode freqCode refPeriodId refYear refMonth reporterISO reporterDesc flowDesc partnerISO partner2ISO partner2Desc
-classificationSearchCode isOriginalClassification aggrLevel isLeaf customsDesc motDesc qtyUnitCode isQtyEstimated
+classificationSearchCode isOriginalClassification aggrLevel isLeaf customsDesc motDesc isQtyEstimated
 altQtyUnitCode altQtyUnitAbbr altQty isAltQtyEstimated grossWgt isGrossWgtEstimated isReported isAggregate datasetCode
 Year PeriodDesc AggregateLevel IsLeafCode TradeFlow Reporter 2ndPartner 2ndPartnerISO Customs ModeOfTransport AltQtyUnit
-GrossWeightKg yr rgDesc rtTitle rt3ISO pt3ISO ptTitle2 pt3ISO2 cstDesc qtCode qtAltCode qtAltDesc
+GrossWeightKg yr rgDesc rtTitle rt3ISO pt3ISO ptTitle2 pt3ISO2 cstDesc qtAltCode qtAltDesc
 AltQuantity GrossWeight
 """.lower().split())
 _FLOWS = {"X": "export", "2": "export", "M": "import", "1": "import", "RX": "re-export", "3": "re-export",
@@ -233,7 +234,9 @@ def _rows(opened: Opened, kept: ir.Table, columns: dict[str, str | None], source
     amount = ibis.cases((choice == "fob", fob), (choice == "cif", cif), else_=value)
     fob_import = (choice == "fob") | ((choice == "value") & (fob > 0) & (fob == value))
     weight, quantity = number(kept["weight"]), number(kept["quantity"])
-    counted = (quantity > 0) & ~kept["unit"].lower().isin(["", "n/a", "no quantity"])
+    unit = ibis.ifelse(kept["unit"] == "", ibis.literal("UN unit code ") + kept["unit_code"], kept["unit"])
+    no_unit = kept["unit"].lower().isin(["n/a", "no quantity"]) | kept["unit_code"].isin(["", "-1", "1"])
+    counted = (quantity > 0) & ~no_unit
     record = record_columns(opened, kept)
     return kept.select(
         place=kept["place"],
@@ -248,7 +251,7 @@ def _rows(opened: Opened, kept: ir.Table, columns: dict[str, str | None], source
         valuation=ibis.ifelse(outward | fob_import, "FOB", "CIF"),
         weight_kg=ibis.ifelse(weight > 0, weight, ibis.null("float64")),
         quantity=ibis.ifelse(counted, quantity, ibis.null("float64")),
-        quantity_unit=ibis.ifelse(counted, kept["unit"], ""),
+        quantity_unit=ibis.ifelse(counted, unit, ""),
         flow=kept["flow_name"], partner_concept=ibis.ifelse(outward, "destination", "origin"),
         breakdown=_breakdown(kept), reported_by=kept["reporter_id"], basis=ibis.literal("recorded"),
         source_id=ibis.literal(source_id), record_ref=record["record_ref"],
@@ -294,6 +297,7 @@ def _coverage(kept: ir.Table, source_id: str) -> pd.DataFrame:
     rows["source_id"] = source_id
     for day in ("period_start", "period_end"):
         rows[day] = pd.to_datetime(rows[day])
+    rows["resolution"] = precision(rows["period_start"], rows["period_end"])
     return conform(rows, "coverage")
 
 

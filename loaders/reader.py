@@ -83,7 +83,7 @@ def open_table(path: str | Path) -> Iterator[Opened]:
         raise InputError(f"{path.name} is empty; download it again")
     if magic == b"PK\x03\x04":
         raise InputError(f"{path.name} is a zip archive or a workbook; unpack it or save the sheet as CSV")
-    with _engine_errors(path.name), tempfile.TemporaryDirectory(prefix="chiptrail-") as folder:
+    with _engine_errors(path), tempfile.TemporaryDirectory(prefix="chiptrail-") as folder:
         engine = ibis.duckdb.connect(str(Path(folder) / "records.duckdb"), temp_directory=folder)
         try:
             if magic == b"PAR1":
@@ -114,9 +114,8 @@ def require_columns(header: Sequence[str], needed: Sequence[str], *, file: str, 
     plain = {name.casefold(): name for name in header}
     hints = []
     for name in missing:
-        near = difflib.get_close_matches(name.casefold(), list(plain), n=2, cutoff=0.6)
-        candidates = " or ".join(repr(plain[n][:50]) for n in near)
-        hints.append(f"{name!r} (renamed to {candidates}?)" if near else repr(name))
+        near = difflib.get_close_matches(name.casefold(), list(plain), n=1, cutoff=0.6)
+        hints.append(f"{name!r} (renamed to {plain[near[0]][:50]!r}?)" if near else repr(name))
     advice = "rename them back or download the file again"
     if any(re.match(NUMBER, name) for name in header):
         advice = "the first row looks like data: is the header missing?"
@@ -125,13 +124,13 @@ def require_columns(header: Sequence[str], needed: Sequence[str], *, file: str, 
 
 
 @contextmanager
-def _engine_errors(file: str) -> Iterator[None]:
+def _engine_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
-        message = str(error)
+        file, message = path.name, str(error).replace(str(path), path.name)
         line = re.search(r"CSV Error on Line: (\d+)", message)
-        if line is None and not isinstance(error, duckdb.IOException):
+        if line is None and not isinstance(error, duckdb.IOException | duckdb.InvalidInputException):
             raise
         if line is None:
             raise InputError(f"{file} cannot be read ({message.splitlines()[0][:200]}); {_UNREADABLE}") from None
@@ -208,6 +207,8 @@ def _read_header(path: Path, zipped: bool) -> tuple[tuple[str, ...], str]:
         names.pop()
     names = [name or f"(column {i})" for i, name in enumerate(names, 1)]
     twice = ", ".join(sorted({repr(name) for name in names if names.count(name) > 1}))
+    if twice and any(re.match(NUMBER, name) for name in names):
+        raise InputError(f"{path.name}: the first row looks like data: is the header missing?")
     if twice:
         raise InputError(f"{path.name}: the header has {twice} more than once; rename one of them")
     return tuple(names), delimiter

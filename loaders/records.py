@@ -10,6 +10,7 @@ from typing import Any
 
 import ibis
 import pandas as pd
+import pyarrow as pa
 from ibis.expr import types as ir
 
 from chiptrail.graphmodel.errors import ChiptrailError
@@ -84,8 +85,8 @@ def translate(table: ir.Table, *steps: Translation) -> ir.Table:
             rows.append((*values.values(), *found))
         keys = [f"key_{name}" for name in columns]
         names = [*keys, *new]
-        texts = pd.DataFrame(rows, columns=names, dtype="str")
-        known = ibis.memtable(texts, schema=ibis.schema(dict.fromkeys(names, "string")))
+        schema = pa.schema([(name, pa.string()) for name in names])
+        known = ibis.memtable(pa.Table.from_pylist([dict(zip(names, row, strict=True)) for row in rows], schema=schema))
         same = [joined[name] == known[key] for name, key in zip(columns, keys, strict=True)]
         joined = joined.left_join(known, same).drop(*keys)
     return joined
@@ -142,7 +143,7 @@ def split(opened: Opened, table: ir.Table, rules: Sequence[Rule], columns: Mappi
         examples[row["reason"]].append(what)
     return Checked(
         kept=checked.filter(checked["broken"] < 0).drop("broken", "shape"), rejects=rejects,
-        n_read=int(checked.count().execute()), counts={row["reason"]: row["n"] for row in counted}, examples=examples,
+        n_read=checked.count().to_pyarrow().as_py(), counts={row["reason"]: row["n"] for row in counted}, examples=examples,
     )
 
 

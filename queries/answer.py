@@ -1,12 +1,13 @@
 """What every answer carries beside its rows: the question, its concept, the caution, and where the numbers come from."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from chiptrail.graphmodel.errors import UnknownNameError
 from chiptrail.graphmodel.network import TradeNetwork
+from chiptrail.graphmodel.products import match, product_codes
 from chiptrail.graphmodel.schema import CONCEPTS
 
 MEANING = {
@@ -45,6 +46,16 @@ def answer(
         "sources": chosen[columns].to_dict("records"),
     }
     return table
+
+
+def coarse_note(trades: pd.DataFrame, products: str | Sequence[str] | None) -> str:
+    """A sentence if some of the trades are told in a code wider than the products asked for; else empty."""
+    if products is None or trades.empty:
+        return ""
+    goods = match(product_codes(products), trades["hs_code"], trades["product_set"], trades["hs_version"])
+    wide = trades[goods["coarse"]]
+    codes = sorted(set(wide["hs_code"].where(wide["product_set"].eq(""), wide["product_set"])))
+    return f"{len(wide):,} records are told in codes wider than the question ({', '.join(codes[:5])})" if codes else ""
 
 
 def names_of(network: TradeNetwork) -> dict[str, str]:

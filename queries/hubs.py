@@ -12,7 +12,7 @@ from chiptrail.graphmodel.errors import NotComparableError
 from chiptrail.graphmodel.network import TradeNetwork
 from chiptrail.graphmodel.periods import parse_period, period_text, window
 from chiptrail.graphmodel.selection import in_window
-from chiptrail.queries.answer import MEANING, answer, concept_or_default, names_of
+from chiptrail.queries.answer import MEANING, answer, coarse_note, concept_or_default, names_of
 from chiptrail.queries.question import Question, latest_covered_year, observed_leg, question_of
 
 COLUMNS = (
@@ -99,6 +99,7 @@ def transit_hubs(
         notes.append(f"no period was given: {since} is the latest year in which the most hubs have both legs covered")
     first, last = window(since, until)
     trades, straddling = _counted(part, question, since, until, prefer)
+    notes.append(coarse_note(trades[trades["side"].ne("")], products))
     if straddling:
         notes.append(f"{straddling:,} records lie only partly inside the period, or have no dates, and are not counted")
     before = _before(first, last, against)
@@ -112,8 +113,9 @@ def transit_hubs(
         seen = {
             side: observed_leg(coverage, hub, side, question, first, last) for side in ("in", "out")
         }
-        now = _sums(hub, legs, seen)
-        then = _sums(hub, earlier_legs, seen, _same_months(hub, coverage, question, before, seen, first))
+        goods = {side: observed_leg(coverage, hub, side, question, None, None).products for side in ("in", "out")}
+        now = _sums(hub, legs, goods)
+        then = _sums(hub, earlier_legs, goods, _same_months(hub, coverage, question, before, seen, first))
         rows.append(_row(hub, now, then, legs, seen) | {
             "share_of_routes": routes.get(hub, 0.0), "betweenness": between.get(hub, 0.0)})
     table = _finish(rows, network, question, legs)
@@ -193,9 +195,12 @@ def _month_end(now: pd.Timestamp, then: pd.Timestamp) -> pd.Timestamp:
 
 
 def _sums(
-    hub: str, legs: pd.DataFrame, seen: dict[str, Observed], same_months: dict | None = None
+    hub: str, legs: pd.DataFrame, goods: dict[str, frozenset[str]], same_months: dict | None = None
 ) -> dict[str, pd.DataFrame | dict[str, float]]:
-    """The records of both legs that compare, and per leg the sum by class of goods."""
+    """The records of both legs that compare, and per leg the sum by class of goods.
+
+    `goods` are the codes that the data cover of each leg at any time; where both have some, only goods that both cover compare.
+    """
     mine = legs[legs["hub"].eq(hub)]
     rows = {side: mine[mine["side"].eq(side)] for side in ("in", "out")}
     if same_months is not None:
@@ -205,10 +210,11 @@ def _sums(
             for start, end in spans:
                 inside |= part["period_start"].ge(start) & part["period_end"].le(end)
             rows[side] = part[inside]
-    codes = {side: set(rows[side]["goods_code"]) | set(seen[side].products) - {"*"} for side in rows}
+    codes = {side: set(rows[side]["goods_code"]) | set(goods[side]) - {"*"} for side in rows}
     classes = _classes(codes["in"] | codes["out"])
-    both = {classes[c] for c in codes["in"] if c in classes} & {classes[c] for c in codes["out"] if c in classes}
-    if all(seen[side].status != "not covered" for side in rows):
+    told = {side: set(classes.values()) if "*" in goods[side] else {classes[c] for c in codes[side]} for side in rows}
+    both = told["in"] & told["out"]
+    if all(goods.values()):
         rows = {side: part[part["goods_code"].map(classes).isin(both)] for side, part in rows.items()}
     sums = {
         side: {c: g["value_usd"].sum(skipna=False) for c, g in part.groupby(part["goods_code"].map(classes))}

@@ -13,7 +13,7 @@ from chiptrail.graphmodel.errors import NotComparableError, UnknownNameError
 from chiptrail.graphmodel.network import TradeNetwork
 from chiptrail.graphmodel.schema import BASES
 from chiptrail.graphmodel.selection import actors_named
-from chiptrail.queries.answer import MEANING, answer, concept_or_default, names_of
+from chiptrail.queries.answer import MEANING, answer, coarse_note, concept_or_default, names_of
 from chiptrail.queries.question import latest_covered_year, question_of
 from chiptrail.queries.timing import Spans, in_order, reach, union, usable
 
@@ -154,6 +154,7 @@ def supply_routes(
     )
     routes = search.best(k, by)
     notes += [
+        coarse_note(counted, products),
         "a leg's value is what was traded between its two actors; that the same goods went on is not said",
         *(MEANING[c] for c in sorted({_concept(route) for route in routes})),
     ]

@@ -1,7 +1,11 @@
 import os
 from pathlib import Path
 
+import pandas as pd
 import pytest
+
+from chiptrail.graphmodel.network import TradeNetwork
+from chiptrail.graphmodel.periods import parse_period
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -15,3 +19,62 @@ def shared() -> Path:
             pytest.fail("the folder of public data must stand beside the project in CI")
         pytest.skip("no folder `shared` with public data beside the project")
     return folder
+
+
+@pytest.fixture(scope="session")
+def build():
+    """A function that makes a small network of trades written as (seller, buyer, code, period, value, {other columns})."""
+    return _build
+
+
+def _build(trades, *, level="countries", links=(), coverage=(), actors=None, sources=("s",)):
+    rows, names = [], {}
+    for number, (seller, buyer, code, period, value, *more) in enumerate(trades, start=1):
+        start, end = _dates(period)
+        row = {
+            "trade_id": f"t{number:05}", "seller_id": seller, "buyer_id": buyer,
+            "hs_code": "" if "+" in code else code, "product_set": code if "+" in code else "", "hs_version": "HS2017",
+            "period_start": start, "period_end": end, "value": value, "currency": "" if value is None else "USD",
+            "value_usd": value, "flow": "export", "partner_concept": "destination", "reported_by": seller, "basis": "recorded",
+            "source_id": sources[0], "record_ref": f"hand.csv:{number + 1}",
+        }
+        rows.append(row | (more[0] if more else {}))
+    link_rows = []
+    for number, (kind, maker, other, *more) in enumerate(links, start=1):
+        row = {"link_id": f"l{number:05}", "kind": kind, "from_id": maker, "to_id": other, "basis": "reported",
+               "source_id": sources[0], "record_ref": f"links.csv:{number + 1}"}
+        link_rows.append(row | (more[0] if more else {}))
+    for row in rows:
+        names |= dict.fromkeys((row["seller_id"], row["buyer_id"]))
+    for row in link_rows:
+        names |= dict.fromkeys((row["from_id"], row["to_id"]))
+    if actors is None:
+        actors = [_actor(name, level) for name in sorted(names)]
+    covered = []
+    for reporter, partners, products, period, *more in coverage:
+        start, end = _dates(period)
+        row = {"source_id": sources[0], "reporter": reporter, "partners": partners, "products": products, "flow": "export",
+               "partner_concept": "destination", "period_start": start, "period_end": end, "complete": True}
+        covered.append(row | (more[0] if more else {}))
+    return TradeNetwork(
+        level=level, actors=pd.DataFrame(actors), trades=pd.DataFrame(rows), links=pd.DataFrame(link_rows),
+        coverage=pd.DataFrame(covered),
+        sources=pd.DataFrame([{"source_id": s, "title": f"Hand-written {s}", "rows_read": 0} for s in sources]),
+    )
+
+
+def _dates(period):
+    start, _, end = period.partition("..")
+    if period == "":
+        return pd.NaT, pd.NaT
+    if not end and ".." not in period:
+        return parse_period(period)
+    return (parse_period(start)[0] if start else pd.NaT), (parse_period(end)[1] if end else pd.NaT)
+
+
+def _actor(name, level):
+    if level == "countries":
+        return {"actor_id": name, "name": name, "kind": "bloc" if name == "EU27" else "country", "role": "unknown",
+                "country": name}
+    kind = "weapon" if name.startswith("w:") else "placeholder" if name.startswith("Unnamed") else "company"
+    return {"actor_id": name, "name": name, "kind": kind, "role": "unknown", "country": name[-3:] if name[-4:-3] == "." else ""}

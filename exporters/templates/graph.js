@@ -12,12 +12,12 @@
     made.dir = "auto";
     return made;
   };
-  const evidence = (item) => {
-    const card = document.createElement("div");
+  const evidence = (item, headed = "strong", around = "div") => {
+    const card = document.createElement(around);
     card.className = "card";
     const list = document.createElement("dl");
     for (const [label, text] of item.evidence) list.append(element("dt", label), element("dd", text));
-    card.append(element("strong", item.heading), list);
+    card.append(element(headed, item.heading), list);
     return card;
   };
   for (const item of [...data.nodes, ...data.edges]) item.title = evidence(item);
@@ -61,13 +61,15 @@
       return { id: e.id, color: { ...e.color, opacity: near ? 0.75 : 0.06 } };
     }));
   };
-  const show = (item) => {
-    panel.replaceChildren(evidence(item));
+  const show = (item, itsEdges = []) => {
+    panel.replaceChildren(evidence(item), ...itsEdges.map((e) => evidence(e, "summary", "details")));
     panel.hidden = false;
+    panel.scrollTop = 0;
   };
   const chooseNode = (id) => {
-    fade(new Set([id, ...graph.getConnectedNodes(id)]), new Set(graph.getConnectedEdges(id)));
-    show(nodes.get(id));
+    const itsEdges = graph.getConnectedEdges(id);
+    fade(new Set([id, ...graph.getConnectedNodes(id)]), new Set(itsEdges));
+    show(nodes.get(id), edges.get(itsEdges));
   };
   const chooseNone = () => {
     fade(null);
@@ -94,8 +96,8 @@
       return;
     }
     const hit = hits[turn % hits.length];
-    const next = hits.length > 1 ? `; press Enter for the next` : "";
-    found.textContent = `${(turn % hits.length) + 1} of ${hits.length}${next}`;
+    const next = hits.length > 1 ? ", press Enter for the next" : "";
+    found.textContent = `${hit.heading.slice(0, 60)} (${(turn % hits.length) + 1} of ${hits.length}${next})`;
     turn += 1;
     if (hidden.has(hit.id)) {
       for (const s of switches) s.checked = true;

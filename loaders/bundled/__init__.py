@@ -98,8 +98,8 @@ def published_figures() -> pd.DataFrame:
     --------
     >>> from chiptrail.loaders.bundled import published_figures
     >>> figures = published_figures()
-    >>> figures.loc[figures["note"].str.startswith("Founding article"), "value_num"].iloc[0]
-    4100000.0
+    >>> figures.loc[figures["note"].str.startswith("Founding article"), "value_num"].head(2).tolist()
+    [4100000.0, 3000000.0]
     """
     figures = _read("trade_figures.csv").drop(columns=["row_id", "record_ref"])
     figures["value_num"] = figures["value_usd"].astype("float64")

@@ -175,10 +175,10 @@ def ecb_monthly_rates(months: list[str]) -> pd.DataFrame:
 
 def coverage(imports: pd.DataFrame, corridors: pd.DataFrame) -> pd.DataFrame:
     """What the two statistical files cover, one row per reporter and period."""
-    rows = []
+    rows: list[tuple[object, ...]] = []
     economies = " ".join(sorted(set(imports["exporter"])))
     for importer, year in imports[["importer", "period"]].drop_duplicates().itertuples(index=False):
-        rows.append(("wto_bilateral_imports", importer, economies, "8541+8542", "import", "origin", year, False,
+        rows.append(("wto_bilateral_imports", importer, economies, "8541+8542", "import", "origin", year, "year", False,
                      "the source lists only partners with trade: a partner without a row may be zero or missing"))
     eurostat = corridors[corridors["source"].eq("eurostat_comext")]
     partners = " ".join(sorted(set(eurostat["importer"])))
@@ -186,16 +186,16 @@ def coverage(imports: pd.DataFrame, corridors: pd.DataFrame) -> pd.DataFrame:
     for reporter in sorted(set(eurostat["exporter"])):
         note = "confidential trade is missing at this level of detail"
         rows.append(("eurostat_comext", reporter, partners, EUROSTAT_CODES, "export", "destination",
-                     f"{eurostat['period'].min()}/{last}", True, note))
+                     f"{eurostat['period'].min()}/{last}", "month", True, note))
         rows.append(("eurostat_comext", reporter, partners, EUROSTAT_CODES_2022, "export", "destination",
-                     f"2022-01/{last}", True, note))
+                     f"2022-01/{last}", "month", True, note))
     rest = corridors[~corridors["source"].eq("eurostat_comext")]
     for (source, reporter, year), group in rest.groupby(["source", "exporter", "period"], sort=True):
         partial = year == "2025"
         to = " ".join(sorted(set(group["importer"])))
-        rows.append((source, reporter, to, "8542", "export", "destination", year, not partial,
+        rows.append((source, reporter, to, "8542", "export", "destination", year, "year", not partial,
                      "partial year" if partial else ""))
-    columns = ["source", "reporter", "partners", "products", "flow", "partner_concept", "period", "complete", "note"]
+    columns = ["source", "reporter", "partners", "products", "flow", "partner_concept", "period", "resolution", "complete", "note"]
     return pd.DataFrame(rows, columns=columns)
 
 

@@ -1,0 +1,208 @@
+import gzip
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from chiptrail.graphmodel.errors import InputError, UnknownNameError
+from chiptrail.loaders.reader import open_table, require_columns
+from chiptrail.loaders.records import amount_rules, frame, number, pick, record_columns, split, translate
+
+
+def read(path: Path) -> tuple[pd.DataFrame, pd.DataFrame, dict]:
+    """All columns of a file: rows kept, rejects, and what is known of the file."""
+    with open_table(path) as opened:
+        columns = {f"n{i}": name for i, name in enumerate(opened.header)}
+        checked = split(opened, pick(opened, columns), [], columns)
+        kept = frame(checked.kept.order_by("row"))
+        return kept, frame(checked.rejects), {
+            "header": opened.header, "encoding": opened.encoding, "delimiter": opened.delimiter, "sha256": opened.sha256,
+            "n_read": checked.n_read, "n_kept": checked.n_kept, "counts": checked.counts, "examples": checked.examples,
+        }
+
+
+def written(folder: Path, content: bytes, name: str = "t.csv") -> Path:
+    path = folder / name
+    path.write_bytes(content)
+    return path
+
+
+def test_short_and_long_rows_are_counted_and_a_last_empty_field_is_no_fault(tmp_path):
+    lines = [b"a,b,c", b"1,2,3,", b"4,5", b'"x, ""q""",,', b"", b'"two\nlines",2,3', b"7,8,9,10", b"7,8,9,,,13", b",,"]
+    path = written(tmp_path, b"\n".join(lines) + b"\n")
+    kept, rejects, about = read(path)
+    # records: 2 "1,2,3," · 3 short · 4 quoted · 5 two lines · 6 and 7 long · 8 all empty; the blank line is no record
+    assert kept["row"].tolist() == [2, 4, 5, 8]
+    assert kept["n0"].tolist() == ["1", 'x, "q"', "two\nlines", ""]
+    assert rejects[["row", "reason"]].values.tolist() == [
+        [3, "fewer fields than the header"], [6, "more fields than the header"], [7, "more fields than the header"]
+    ]
+    assert about["n_read"] == 7
+    assert about["n_kept"] == 4
+    assert about["counts"] == {"fewer fields than the header": 1, "more fields than the header": 2}
+    assert about["examples"]["more fields than the header"] == ["row 6", "row 7"]
+    assert about["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_text_stays_text(tmp_path):
+    kept, _, _ = read(written(tmp_path, b"hs,iso,v\n010121, NA ,1e5\n007,null,\n"))
+    assert kept[["n0", "n1", "n2"]].values.tolist() == [["010121", "NA", "1e5"], ["007", "null", ""]]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_delimiters_and_line_ends(tmp_path, delimiter, newline):
+    text = newline.join(delimiter.join(cells) for cells in (["a", "b, x", "c"], ["1", "2", "3"], ["4", "5", "6"]))
+    kept, _, about = read(written(tmp_path, text.replace("b, x", '"b, x"').encode()))
+    assert about["header"] == ("a", "b, x", "c")
+    assert about["delimiter"] == delimiter
+    assert kept["n2"].tolist() == ["3", "6"]
+
+
+def test_mixed_line_ends_and_byte_order_mark(tmp_path):
+    kept, _, about = read(written(tmp_path, b"\xef\xbb\xbfa,b\r\n1,2\n3,4\r\n"))
+    assert about["header"] == ("a", "b")
+    assert kept["n1"].tolist() == ["2", "4"]
+
+
+def test_latin1_bytes_are_read_and_utf8_beside_them_stays(tmp_path):
+    content = "name\nCôte\n".encode("latin-1") + "Кыргызстан\n".encode()
+    for path in (written(tmp_path, content), written(tmp_path, gzip.compress(content), "t.csv.gz")):
+        kept, _, about = read(path)
+        assert kept["n0"].tolist() == ["Côte", "Кыргызстан"]
+        assert about["encoding"] == "latin-1"
+
+
+def test_gzip_is_known_by_content(tmp_path):
+    kept, _, _ = read(written(tmp_path, gzip.compress(b"a,b\n1,2\n"), "no_ending"))
+    assert kept["n1"].tolist() == ["2"]
+
+
+def test_parquet_gives_the_same_text(tmp_path):
+    table = pd.DataFrame({"code": ["010121", "8542"], "part": [398.0, float("nan")], "flag": [True, False],
+                          "n": [1, 2], "v": [0.25, 1e7], "day": pd.to_datetime(["2022-07-20", "2022-07-21"])})
+    table.to_parquet(tmp_path / "t.parquet")
+    kept, _, about = read(tmp_path / "t.parquet")
+    assert about["encoding"] == "parquet"
+    assert kept.drop(columns="row").values.tolist() == [
+        ["010121", "398", "true", "1", "0.25", "2022-07-20"], ["8542", "", "false", "2", "10000000", "2022-07-21"]
+    ]
+    assert kept["row"].tolist() == [2, 3]
+
+
+@pytest.mark.parametrize(("content", "message"), [
+    (b"", "empty"),
+    (b"\n\n", "no header"),
+    (gzip.compress(b""), "no header"),
+    (b"PK\x03\x04....", "zip archive or a workbook"),
+    (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "binary"),
+    ("a,b\n1,2\n".encode("utf-16"), "UTF-16"),
+    (gzip.compress(b"a,b\n1,2\n" * 9999)[:100], "cut short"),
+    (gzip.compress(b"a,b\n1,2\n")[:-4], "cut short"),
+    (b'a,b\n1,"2\n3,4\n', "never closed"),
+    (b'a,b\n"x"y,"2"\n', "line 2 cannot be read"),
+    (b"a,b,a\n1,2,3\n", "'a' more than once"),
+    (b"PAR1 this is no parquet", "cannot be read"),
+    (b"a,b\n1" + b",2" * 200 + b"\n", "line 2 cannot be read"),
+])
+def test_unreadable_files_are_named(tmp_path, content, message):
+    path = written(tmp_path, content, "mine.csv")
+    with pytest.raises(InputError, match=message) as caught:
+        read(path)
+    assert str(caught.value).startswith("mine.csv")
+    assert str(tmp_path) not in str(caught.value)
+
+
+def test_an_inch_sign_is_no_open_quote(tmp_path):
+    kept, _, _ = read(written(tmp_path, b'goods,n\n5" disk,2\n'))
+    assert kept["n0"].tolist() == ['5" disk']
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(InputError, match="no such file"):
+        read(tmp_path / "absent.csv")
+
+
+@pytest.mark.parametrize("name", ["a[1].csv", "a*.csv", "a?.csv", "it's (1).csv", "x;y,z.csv", "été.csv", "{a}.csv"])
+def test_odd_file_names_are_no_patterns(tmp_path, name):
+    written(tmp_path, b"a,b\n9,9\n9,9\n", "a1.csv")
+    assert read(written(tmp_path, b"a,b\n1,2\n", name))[0]["n0"].tolist() == ["1"]
+
+
+def test_nothing_is_left_behind_and_nothing_written_beside_the_input(tmp_path, monkeypatch):
+    place, temporary = tmp_path / "in", tmp_path / "temporary"
+    place.mkdir()
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    path = written(place, b"name\nC\xf4te\n")
+    place.chmod(0o555)
+    with open_table(path) as opened:
+        assert os.listdir(temporary) != []
+        assert opened.records.count().to_pyarrow().as_py() == 1
+    assert os.listdir(place) == ["t.csv"]
+    assert os.listdir(temporary) == []
+
+
+def test_rules_apply_in_order_and_every_row_is_kept_or_rejected(tmp_path):
+    values = ["1", "-1", "nan", "inf", "1e999", "1,5", "1_000", "0x1", "x", "", "0", "+2.5e1", ".5", "-0"]
+    path = written(tmp_path, ("name;v\n" + "\n".join(f"n{i};{v}" for i, v in enumerate(values)) + "\n").encode())
+    with open_table(path) as opened:
+        columns = {"name": "name", "amount": "v", "absent": None}
+        table = pick(opened, columns)
+        rules = [("no amount", "amount", table["amount"] == ""), *amount_rules("amount", table["amount"])]
+        checked = split(opened, table, rules, columns)
+        kept = frame(checked.kept.mutate(x=number(checked.kept["amount"])).order_by("row"))
+        rejects = frame(checked.rejects)
+    assert kept["x"].tolist() == [1, 0, 25, 0.5, 0]
+    assert kept["absent"].tolist() == [""] * 5
+    assert checked.counts == {"amount is negative": 1, "amount is not a number": 7, "no amount": 1}
+    assert checked.n_read == checked.n_kept + sum(checked.counts.values()) == 14
+    assert rejects.iloc[0].tolist() == [3, "amount is negative", "v", "-1"]
+    assert checked.examples["amount is not a number"] == [
+        "row 4: v = 'nan'", "row 5: v = 'inf'", "row 6: v = '1e999'", "row 7: v = '1,5'", "row 8: v = '1_000'"
+    ]
+
+
+def test_translate_asks_once_for_each_distinct_value(tmp_path):
+    asked = []
+
+    def upper(text: str) -> tuple[str]:
+        asked.append(text)
+        if text == "bad":
+            raise UnknownNameError("word", text)
+        return (text.upper(),)
+
+    path = written(tmp_path, b"w\na\nbad\na\nb\n")
+    with open_table(path) as opened:
+        table = translate(pick(opened, {"w": "w"}), (["w"], ["up"], upper))
+        result = frame(table.order_by("row").select("row", "up"))
+    assert asked == ["a", "b", "bad"]
+    assert result["up"].fillna("?").tolist() == ["A", "?", "A", "B"]
+
+
+def test_ids_are_the_hash_of_file_and_row(tmp_path):
+    path = written(tmp_path, b"w\na\nb\n")
+    with open_table(path) as opened:
+        table = pick(opened, {"w": "w"})
+        ids = frame(table.select("row", **record_columns(opened, table)).order_by("row"))
+    digest = hashlib.sha256(b"w\na\nb\n").hexdigest()
+    assert ids["id"].tolist() == [hashlib.md5(f"{digest}:{row}".encode()).hexdigest()[:20] for row in (2, 3)]
+    assert ids["record_ref"].tolist() == ["t.csv:2", "t.csv:3"]
+
+
+def test_order_is_kept_in_large_files(tmp_path):
+    path = written(tmp_path, b"n\n" + b"".join(b"%d\n" % i for i in range(300_000)))
+    kept, _, _ = read(path)
+    assert (kept["row"] == kept["n0"].astype("int64") + 2).all()
+    assert len(kept) == 300_000
+
+
+def test_missing_columns_are_named_with_near_misses():
+    with pytest.raises(InputError, match=r"f\.csv: .*'partnerCode' \(renamed to 'partner_code'\?\), 'value'"):
+        require_columns(["period", "partner_code"], ["period", "partnerCode", "value"], file="f.csv", layout="a download")
+    with pytest.raises(InputError, match="is the header missing"):
+        require_columns(["2022", "398"], ["period"], file="f.csv", layout="a download")
+    require_columns(["a"], ["a"], file="f.csv", layout="a download")

@@ -1,0 +1,230 @@
+"""Hubs against numbers worked by hand, against enumeration of all routes, and on the bundled data."""
+
+import itertools
+import os
+import random
+
+import networkx as nx
+import pandas as pd
+import pytest
+
+from chiptrail.graphmodel.errors import NotComparableError, UnknownNameError
+from chiptrail.loaders.bundled import load_bundled
+from chiptrail.queries.hubs import transit_hubs
+
+ORIGIN = {"flow": "import", "partner_concept": "origin", "reported_by": "KAZ"}
+IMPORTS = {"flow": "import", "partner_concept": "origin"}
+
+
+@pytest.fixture(scope="module")
+def countries():
+    return load_bundled("countries")
+
+
+def hub(table, name):
+    return table.set_index("hub_id").loc[name]
+
+
+def test_bundled_hubs_of_2022(countries):
+    table = transit_hubs(countries, origins=["USA"], destinations=["RUS"], since="2022-01", until="2022-12")
+    kazakhstan = hub(table, "KAZ")
+    assert kazakhstan[["inflow_usd", "outflow_usd", "throughput_max_usd"]].tolist() == [4273764.0, 18258557.85, 4273764.0]
+    assert kazakhstan[["inflow_before_usd", "outflow_before_usd"]].tolist() == [2869207.0, 245946.0]
+    assert hub(table, "TUR")[["inflow_usd", "outflow_usd"]].round(-5).tolist() == [41.2e6, 2.8e6]
+    assert hub(table, "HKG")[["inflow_usd", "outflow_usd"]].round(-6).tolist() == [1940e6, 208e6]
+    assert hub(table, "CHN")[["inflow_usd", "outflow_usd"]].round(-6).tolist() == [12642e6, 180e6]
+    assert hub(table, "TUR")["inflow_before_usd"].round(-5) == 28.6e6
+    for name in ("KGZ", "ARM"):
+        row = hub(table, name)
+        assert pd.isna(row["rank"])
+        assert pd.isna(row["inflow_usd"])
+        assert row["status"] == "not ranked: inflow not covered"
+    assert kazakhstan["inflow_products"] == "8541+8542"
+    assert table.attrs["question"]["against"] == "2021"
+    assert {s["publisher"] for s in table.attrs["sources"]} >= {"WTO"}
+
+
+@pytest.mark.parametrize(("until", "ranked"), [("2022-12", True), ("2022-11", False)])
+def test_bundled_hubs_of_the_eu(countries, until, ranked):
+    table = transit_hubs(countries, origins=["EU27"], destinations=["RUS"], concept="dispatched", since="2022-01", until=until)
+    expected = {"KAZ": (5_433_000, 14_681_000), "ARM": (350_000, 4_482_000), "KGZ": (60_000, 1_682_000)}
+    for name, (before, now) in expected.items():
+        row = hub(table, name)
+        assert abs(row["inflow_original"] - now) < 500, "the same eleven months"
+        assert abs(row["inflow_original_before"] - before) < 500
+        assert row["inflow_currency"] == "EUR"
+        assert pd.notna(row["rank"]) == ranked
+    if ranked:
+        assert "only 2022-01/2022-11; 26 of 27 pairs" in hub(table, "KAZ")["inflow_coverage"]
+
+
+def test_products_asked_for_limit_the_answer(countries):
+    table = transit_hubs(countries, origins=["USA"], destinations=["RUS"], since="2022", until="2022", products="8542")
+    assert table["rank"].isna().all(), "the imports tell 8541 and 8542 together: 8542 alone is not covered"
+    chips = transit_hubs(countries, origins=["USA"], destinations=["RUS"], since="2022", until="2022", products="chips")
+    assert hub(chips, "KAZ")["inflow_usd"] == 4273764.0
+    assert any("wider than the question (8541+8542)" in note for note in chips.attrs["notes"])
+
+
+def test_a_dispatch_from_the_usa_is_not_covered(countries):
+    table = transit_hubs(countries, origins=["USA"], destinations=["RUS"], concept="dispatched", since="2022", until="2022")
+    assert table["rank"].isna().all()
+    assert any(note.startswith("no hub can be ranked: covered are") for note in table.attrs["notes"])
+
+
+def test_documented_cases_are_listed_not_ranked():
+    table = transit_hubs(load_bundled("firms"), origins=["USA"], destinations=["RUS"])
+    assert len(table) > 20
+    assert table["rank"].isna().all()
+    assert not table["hub"].str.startswith("Unnamed").any()
+
+
+def test_throughput_by_hand(build):
+    """In: chips 10, bearings 7. Out: chips 4, machine tools 90. At most min(10, 4) = 4 of chips went through."""
+    network = build(
+        [("USA", "KAZ", "8542", "2022-03", 10.0), ("USA", "KAZ", "8482", "2022-04", 7.0), ("KAZ", "RUS", "854231", "2022", 3.0),
+         ("KAZ", "RUS", "854232", "2022", 1.0), ("KAZ", "RUS", "8457", "2022", 90.0), ("USA", "TUR", "8542", "2022-03", 5.0)],
+        coverage=[("USA", "*", "*", "2022"), ("KAZ", "RUS", "*", "2022"), ("TUR", "*", "*", "2022")],
+    )
+    table = transit_hubs(network, origins=["USA"], destinations=["RUS"], concept="dispatched", since="2022", until="2022")
+    assert table["hub_id"].tolist() == ["KAZ", "TUR"]
+    assert table["rank"].tolist() == [1, 2]
+    assert hub(table, "KAZ")["throughput_max_usd"] == 4.0
+    assert hub(table, "TUR")[["inflow_usd", "outflow_usd", "throughput_max_usd"]].tolist() == [5.0, 0.0, 0.0], "covered: zero"
+
+
+def test_absent_is_not_zero(build):
+    network = build([("USA", "TUR", "8542", "2022", 5.0)], coverage=[("USA", "*", "*", "2022")])
+    row = hub(transit_hubs(network, origins=["USA"], destinations=["RUS"], concept="dispatched", since="2022", until="2022"), "TUR")
+    assert pd.isna(row["outflow_usd"])
+    assert row["status"] == "not ranked: outflow not covered"
+
+
+def test_unknown_value_is_not_zero(build):
+    network = build([("USA", "KAZ", "8542", "2022", None), ("KAZ", "RUS", "8542", "2022", 1.0)],
+                    coverage=[("USA", "*", "*", "2022"), ("KAZ", "*", "*", "2022")])
+    row = hub(transit_hubs(network, origins=["USA"], destinations=["RUS"], concept="dispatched", since="2022", until="2022"), "KAZ")
+    assert pd.isna(row["throughput_max_usd"])
+    assert row["status"] == "not ranked: value of inflow unknown"
+
+
+def test_growth_compares_the_months_covered_now(build):
+    """2022 covers January and February only; 2021 has twelve months of 1: compared are 2 of them."""
+    months = [("USA", "KAZ", "8542", f"2021-{m:02}", 1.0) for m in range(1, 13)]
+    network = build(
+        [*months, ("USA", "KAZ", "8542", "2022-01", 3.0), ("USA", "KAZ", "8542", "2022-02", 3.0), ("KAZ", "RUS", "8542", "2022", 1.0)],
+        coverage=[("USA", "*", "*", "2021-01/2022-02"), ("KAZ", "*", "*", "2022")],
+    )
+    row = hub(transit_hubs(network, origins=["USA"], destinations=["RUS"], concept="dispatched", since="2022", until="2022"), "KAZ")
+    assert row[["inflow_usd", "inflow_before_usd", "inflow_change"]].tolist() == [6.0, 2.0, 3.0]
+    assert row["inflow_coverage"] == "partly: only 2022-01/2022-02"
+
+
+def test_growth_compares_the_same_codes(build):
+    """854151 exists since 2022: growth is told for 854110, which stands in both years."""
+    network = build(
+        [("USA", "KAZ", "854110", "2021", 2.0), ("USA", "KAZ", "854110", "2022", 3.0), ("USA", "KAZ", "854151", "2022", 9.0),
+         ("KAZ", "RUS", "8541", "2022", 1.0)],
+        coverage=[("USA", "*", "8541", "2021/2022"), ("KAZ", "*", "8541", "2022")],
+    )
+    row = hub(transit_hubs(network, origins=["USA"], destinations=["RUS"], concept="dispatched", since="2022", until="2022"), "KAZ")
+    assert row[["inflow_usd", "inflow_change"]].tolist() == [12.0, 1.5]
+
+
+def test_other_months_are_refused(countries):
+    ask = {"origins": ["USA"], "destinations": ["RUS"], "since": "2022-01", "until": "2022-06"}
+    with pytest.raises(NotComparableError, match="identical months"):
+        transit_hubs(countries, **ask, against="2021-07/2021-12")
+    assert transit_hubs(countries, **ask, against="2020-01/2020-06").attrs["question"]["against"] == "2020-01/2020-06"
+
+
+def test_unknown_country(countries):
+    with pytest.raises(UnknownNameError, match="did you mean"):
+        transit_hubs(countries, origins=["Kazakstan"], destinations=["RUS"])
+
+
+def test_placeholders_and_forwarders_are_never_ranked(build):
+    rows = [("a.USA", "Unnamed traders", "8542", "2022", 5.0), ("Unnamed traders", "z.RUS", "8542", "2022", 5.0),
+            ("a.USA", "b.HKG", "8542", "2022", 5.0), ("b.HKG", "z.RUS", "8542", "2022", 5.0)]
+    table = transit_hubs(build(rows, level="firms"), origins=["USA"], destinations=["RUS"])
+    assert table["hub_id"].tolist() == ["b.HKG"]
+
+
+def test_brand_is_a_concept_of_its_own(build):
+    rows = [("b.HKG", "z.RUS", "8542", "2022", 5.0), ("a.USA", "b.HKG", "8542", "2022", 9.0)]
+    network = build(rows, level="firms", links=[("brand", "m.USA", "b.HKG")])
+    table = transit_hubs(network, origins=["m.USA"], destinations=["RUS"], concept="brand")
+    assert table[["hub_id", "concept", "n_suppliers"]].values.tolist() == [["b.HKG", "brand", 1]]
+    assert table["inflow_usd"].isna().all()
+    assert transit_hubs(network, origins=["m.USA"], destinations=["RUS"], concept="dispatched").loc[0, "n_suppliers"] == 0
+
+
+def random_countries(seed):
+    rng = random.Random(seed)
+    names = ["USA", "GBR", "HKG", "CHN", "TUR", "KAZ", "ARM", "RUS", "BLR"]
+    rows = []
+    for _ in range(rng.randint(8, 40)):
+        seller, buyer = rng.sample(names, 2)
+        by_origin = IMPORTS | {"reported_by": buyer} if rng.random() < 0.4 else {}
+        rows.append((seller, buyer, rng.choice(["8541", "8542", "8541+8542", "8471"]), rng.choice(["2021", "2022"]),
+                     float(rng.randint(1, 9)), by_origin))
+    coverage = [(n, "*", "*", "2021/2022") for n in names]
+    coverage += [(n, "*", "*", "2021/2022", IMPORTS) for n in names]
+    return names, rows, coverage
+
+
+def slow_hub(trades, name, origins, destinations, concept):
+    """In, out and bound of one hub, row by row, from the rows that count."""
+    legs = {"in": {}, "out": {}}
+    for row in trades:
+        code = row["hs_code"] or row["product_set"]
+        if row["concept"] == concept and row["seller_id"] in origins and row["buyer_id"] == name:
+            legs["in"][code] = legs["in"].get(code, 0) + row["value_usd"]
+        if row["concept"] == "dispatched" and row["seller_id"] == name and row["buyer_id"] in destinations:
+            legs["out"][code] = legs["out"].get(code, 0) + row["value_usd"]
+    codes = set(legs["in"]) | set(legs["out"])
+    joined = any("+" in code for code in codes)
+    groups = [{c for c in codes if set(c.split("+")) & {"8541", "8542"}}, {"8471"}] if joined else [{c} for c in codes]
+    bound = sum(min(sum(legs[s].get(c, 0) for c in group) for s in legs) for group in groups)
+    return sum(legs["in"].values()), sum(legs["out"].values()), bound
+
+
+def check(seed, build):
+    from chiptrail.graphmodel.aggregate import counted_once
+
+    names, rows, coverage = random_countries(seed)
+    network = build(rows, coverage=coverage)
+    concept = random.Random(seed).choice(["origin", "dispatched"])
+    origins, destinations = {"USA", "GBR"}, {"RUS", "BLR"}
+    table = transit_hubs(network, origins=sorted(origins), destinations=sorted(destinations), concept=concept,
+                         since="2022", until="2022")
+    trades = counted_once(network.where(since="2022", until="2022"))
+    trades = trades[trades["left_aside"].eq("")].to_dict("records")
+    graph = nx.DiGraph()
+    for row in trades:
+        start, end = row["seller_id"], row["buyer_id"]
+        first = start in origins and end not in origins and row["concept"] == concept
+        later = start not in origins | destinations and end not in origins and row["concept"] == "dispatched"
+        if first or later:
+            graph.add_edge(start, end)
+    ends = [(o, d) for o in origins & set(graph) for d in destinations & set(graph)]
+    routes = [p for o, d in ends for p in nx.all_simple_paths(graph, o, d, cutoff=3) if not set(p[1:-1]) & destinations]
+    routes = [p for p in routes if len(p) > 2]
+    shortest = [list(nx.all_shortest_paths(graph, o, d)) for o, d in ends if nx.has_path(graph, o, d)]
+    for row in table.to_dict("records"):
+        inflow, outflow, bound = slow_hub(trades, row["hub_id"], origins, destinations, concept)
+        assert (row["inflow_usd"], row["outflow_usd"], row["throughput_max_usd"]) == (inflow, outflow, bound), seed
+        through = sum(row["hub_id"] in p[1:-1] for p in routes)
+        assert row["share_of_routes"] == pytest.approx(through / len(routes) if routes else 0.0), seed
+        between = sum(sum(row["hub_id"] in p[1:-1] for p in found) / len(found) for found in shortest)
+        assert row["betweenness"] == pytest.approx(between / len(shortest) if shortest else 0.0), seed
+    seen = {n for n in names if n not in origins | destinations and any(slow_hub(trades, n, origins, destinations, concept)[:2])}
+    assert set(table["hub_id"]) == seen
+    assert all(a >= b for a, b in itertools.pairwise(table["throughput_max_usd"]))
+    return len(table)
+
+
+@pytest.mark.soak
+def test_hubs_equal_brute_force(build):
+    worlds = 4_000 if os.environ.get("CHIPTRAIL_SOAK") else 200
+    assert sum(check(seed, build) for seed in range(worlds)) > worlds
