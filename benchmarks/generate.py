@@ -22,7 +22,7 @@ LEGS = {("maker", "hub"): 0.30, ("hub", "hub"): 0.10, ("hub", "buyer"): 0.35, ("
 """Share of all shipments by groups of seller and buyer."""
 
 CODES = ("854231", "854232", "854239", "854110", "854121", "847330", "851762", "903020", "880730", "853400", "901380", "848210")
-NAMES = ("Ostwind Handel {}, Ltd.", '"Меридиан {}" ООО', "Société Générique n° {}", "Çınar & Oğlu {} A.Ş.", 'Alpha "Trade" {}, Inc.')
+NAMES = ("Ostwind Handel {}, Ltd.", '"Меридиан {}" ООО', "Société Générique n° {}", "Çınar & Oğlu {} A.Ş.", 'Alpha "X" {}, Inc.')
 FIRST_DAY, LAST_DAY = "2021-01-01", "2023-12-31"
 
 

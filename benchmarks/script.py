@@ -35,8 +35,8 @@ def hubs(trades: pd.DataFrame, since: str, until: str) -> pd.DataFrame:
     return table
 
 
-def routes(trades: pd.DataFrame, k: int, max_hops: int) -> list[tuple[float, tuple[str, ...], str]]:
-    """The k chains from the USA to Russia with the largest smallest leg: its value, the firms, the heading.
+def routes(trades: pd.DataFrame, max_hops: int) -> list[tuple[float, tuple[str, ...], str]]:
+    """All chains from the USA to Russia, largest smallest leg first: its value, the firms, the heading.
 
     All legs have one heading, and of each leg those shipments count that fit into the order of time.
     """
@@ -54,7 +54,7 @@ def routes(trades: pd.DataFrame, k: int, max_hops: int) -> list[tuple[float, tup
                 value = _smallest_leg([legs[(*pair, heading)] for pair in pairs])
                 if value is not None:
                     found.append((value, tuple(path), heading))
-    return sorted(found, key=lambda route: (-route[0], route[1:]))[:k]
+    return sorted(found, key=lambda route: (-route[0], route[1:]))
 
 
 def _smallest_leg(legs: list[pd.DataFrame]) -> float | None:

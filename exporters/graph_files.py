@@ -35,6 +35,15 @@ def export_graphml(network: TradeNetwork, path: str | Path) -> Path:
     ------
     InputError
         If two ids differ only in characters that XML forbids.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from chiptrail.loaders.bundled import load_bundled
+    >>> net = load_bundled("firms")
+    >>> path = export_graphml(net, Path(tempfile.mkdtemp()) / "firms.graphml")
+    >>> len(nx.read_graphml(path)) == len(net.actors)
+    True
     """
     buffer = io.BytesIO()
     nx.write_graphml_xml(_graph(network), buffer)
@@ -58,6 +67,15 @@ def export_gexf(network: TradeNetwork, path: str | Path) -> Path:
     ------
     InputError
         If two ids differ only in characters that XML forbids.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from chiptrail.loaders.bundled import load_bundled
+    >>> net = load_bundled("firms")
+    >>> path = export_gexf(net, Path(tempfile.mkdtemp()) / "firms.gexf")
+    >>> len(nx.read_gexf(path)) == len(net.actors)
+    True
     """
     graph = _graph(network)
     for _, attributes in graph.nodes(data=True):
@@ -83,6 +101,14 @@ def export_csv(network: TradeNetwork, folder: str | Path) -> Path:
         Any network; nothing of it is changed.
     folder
         Where to write; files of these names that stand there are replaced.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from chiptrail.loaders.bundled import load_bundled
+    >>> folder = export_csv(load_bundled("firms"), tempfile.mkdtemp())
+    >>> sorted(path.name for path in folder.iterdir())[:3]
+    ['actors.csv', 'coverage.csv', 'links.csv']
     """
     target = Path(folder)
     for name in TABLES:

@@ -90,6 +90,14 @@ def export_html(network: TradeNetwork, path: str | Path, *, title: str = "", max
         Heading of the page; by default it names the kind of network.
     max_nodes
         Most actors shown: those with the largest known value, then those with the most trades and links.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from chiptrail.loaders.bundled import load_bundled
+    >>> page = export_html(load_bundled("firms"), Path(tempfile.mkdtemp()) / "firms.html", title="Documented cases")
+    >>> "<title>Documented cases</title>" in page.read_text(encoding="utf-8")
+    True
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -106,6 +114,12 @@ def graph_page(network: TradeNetwork, *, title: str = "", max_nodes: int = 300) 
     ----------
     network, title, max_nodes
         As in `export_html`.
+
+    Examples
+    --------
+    >>> from chiptrail.loaders.bundled import load_bundled
+    >>> graph_page(load_bundled("firms"), max_nodes=50).startswith("<!DOCTYPE html>")
+    True
     """
     edges = pd.concat([_trade_edges(network), _link_edges(network)], ignore_index=True).astype({"is_trade": bool})
     actors, edges, left_out = _in_view(network.actors, edges, max_nodes)
@@ -115,7 +129,7 @@ def graph_page(network: TradeNetwork, *, title: str = "", max_nodes: int = 300) 
         data = data.replace(character, f"\\u{ord(character):04x}")
     known = edges["known_usd"].dropna()
     folder = resources.files("chiptrail.exporters") / "templates"
-    template = jinja2.Environment(autoescape=False, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     return template.from_string((folder / "graph.html").read_text(encoding="utf-8")).render(
         title=printable(title).strip() or f"Trade network of {network.level}",
         policy_hashes=" ".join(f"'{value}'" for value in script_hashes()),
@@ -139,7 +153,13 @@ def _quiet(edges: pd.DataFrame) -> dict[str, int]:
 
 
 def script_hashes() -> list[str]:
-    """Hashes of the page's scripts, as a content security policy names them (`sha256-...`); the same for every network."""
+    """Hashes of the page's scripts, as a content security policy names them (`sha256-...`); the same for every network.
+
+    Examples
+    --------
+    >>> [value[:7] for value in script_hashes()]
+    ['sha256-', 'sha256-']
+    """
     return [f"sha256-{base64.b64encode(hashlib.sha256(s.encode()).digest()).decode()}" for s in _scripts()]
 
 

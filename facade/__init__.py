@@ -1,0 +1,83 @@
+"""chiptrail: through which transit hubs, firms and routes do controlled goods travel, and how sure can we be?
+
+The public names. Each is imported when it is first used, so that `import chiptrail` is quick.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "TradeNetwork": "graphmodel.network",
+    "concat": "graphmodel.network",
+    "ChiptrailError": "graphmodel.errors",
+    "InputError": "graphmodel.errors",
+    "NotComparableError": "graphmodel.errors",
+    "UnknownNameError": "graphmodel.errors",
+    "ValidationError": "graphmodel.errors",
+    "product_lists": "graphmodel.products",
+    "read_concordance": "graphmodel.hs",
+    "load_bundled": "loaders.bundled",
+    "policy_events": "loaders.bundled",
+    "published_figures": "loaders.bundled",
+    "load_comtrade": "loaders.comtrade",
+    "load_tables": "loaders.tables",
+    "centrality": "queries.centrality",
+    "communities": "queries.communities",
+    "components": "queries.communities",
+    "panel": "queries.panel",
+    "supply_routes": "queries.routes",
+    "tabulate": "queries.panel",
+    "timeline": "queries.timeline",
+    "transit_hubs": "queries.hubs",
+    "export_csv": "exporters.graph_files",
+    "export_gexf": "exporters.graph_files",
+    "export_graphml": "exporters.graph_files",
+    "export_html": "exporters.html",
+    "write_report": "reporting",
+    "write_table": "exporters.tables",
+}
+__all__ = ["__version__", *_HOME]  # noqa: PLE0604
+
+if TYPE_CHECKING:
+    from chiptrail.exporters.graph_files import export_csv as export_csv
+    from chiptrail.exporters.graph_files import export_gexf as export_gexf
+    from chiptrail.exporters.graph_files import export_graphml as export_graphml
+    from chiptrail.exporters.html import export_html as export_html
+    from chiptrail.reporting import write_report as write_report
+    from chiptrail.exporters.tables import write_table as write_table
+    from chiptrail.graphmodel.errors import ChiptrailError as ChiptrailError
+    from chiptrail.graphmodel.errors import InputError as InputError
+    from chiptrail.graphmodel.errors import NotComparableError as NotComparableError
+    from chiptrail.graphmodel.errors import UnknownNameError as UnknownNameError
+    from chiptrail.graphmodel.errors import ValidationError as ValidationError
+    from chiptrail.graphmodel.hs import read_concordance as read_concordance
+    from chiptrail.graphmodel.network import TradeNetwork as TradeNetwork
+    from chiptrail.graphmodel.network import concat as concat
+    from chiptrail.graphmodel.products import product_lists as product_lists
+    from chiptrail.loaders.bundled import load_bundled as load_bundled
+    from chiptrail.loaders.bundled import policy_events as policy_events
+    from chiptrail.loaders.bundled import published_figures as published_figures
+    from chiptrail.loaders.comtrade import load_comtrade as load_comtrade
+    from chiptrail.loaders.tables import load_tables as load_tables
+    from chiptrail.queries.centrality import centrality as centrality
+    from chiptrail.queries.communities import communities as communities
+    from chiptrail.queries.communities import components as components
+    from chiptrail.queries.hubs import transit_hubs as transit_hubs
+    from chiptrail.queries.panel import panel as panel
+    from chiptrail.queries.panel import tabulate as tabulate
+    from chiptrail.queries.routes import supply_routes as supply_routes
+    from chiptrail.queries.timeline import timeline as timeline
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'chiptrail' has no attribute {name!r}")
+    value = getattr(import_module(f"chiptrail.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

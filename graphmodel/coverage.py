@@ -78,7 +78,7 @@ class CoverageIndex:
         if len(found) < asked:
             gaps.append(f"{len(found)} of {asked} pairs")
         if not complete:
-            gaps.append("the source may miss rows")
+            gaps.append("may miss rows")
         status = "partly" if gaps else "covered"
         return Observed(status, spans, products, complete, f"{status}: {'; '.join(gaps)}" if gaps else status)
 

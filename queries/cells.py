@@ -172,8 +172,7 @@ def _known(goods: Goods, period: pd.Period, spans: Mapping[str, tuple[pd.Timesta
         return True
     try:
         return bool(now and goods.codes) and all(
-            len(code) <= 4 and comparable_code(code, version, versions=[now]) == code
-            for code in goods.codes for version in goods.versions
+            len(code) <= 4 and comparable_code(code, max(goods.versions), versions=[now]) == code for code in goods.codes
         )
     except NotComparableError:
         return False

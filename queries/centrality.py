@@ -43,8 +43,8 @@ def centrality(
         `in_strength_usd` and `out_strength_usd` (USD over the flows with a known value; missing where there is none);
         `pagerank` (0-1), `betweenness` (0-1) and `closeness` (0-1), the last two in hops; `betweenness_by_value` and
         `closeness_by_value` (0-1, tiny where values differ by orders of magnitude) where a large flow is a short distance;
-        `n_without_value` (the actor's flows without a known
-        value). Ties stand in the order of ids. `attrs` holds the question, notes, records left aside by reason, and sources.
+        `n_without_value` (the actor's flows without a known value). Ties stand in the order of ids. `attrs` holds the question,
+        notes, records left aside by reason, and sources.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def centrality(
         ["place", "actor_id"], ascending=[False, True], kind="stable", na_position="last")
     unknown = int(flows["value_usd"].isna().sum())
     notes = [
-        *scope_notes(network, concept, flows),
+        *scope_notes(network, concept, trades),
         f"{unknown:,} of {len(flows):,} flows have a record of unknown value and count in degrees and hops only" if unknown else "",
     ]
     asked = {"concept": concept, "products": products, "since": since, "until": until, "prefer": prefer}

@@ -90,7 +90,7 @@ def communities(
     rows["community"] = rows["group"].map({group: number for number, group in enumerate(order["group"], start=1)})
     unused = len(flows) - len(known)
     notes = [
-        *scope_notes(network, concept, flows),
+        *scope_notes(network, concept, trades),
         f"{unused:,} of {len(flows):,} flows have no known value, or the value zero, and are left out" if unused else "",
     ]
     asked = {"concept": concept, "products": products, "since": since, "until": until, "prefer": prefer}
@@ -157,7 +157,7 @@ def components(
             rows[f"{prefix}component{column}"] = rows["actor_id"].map(place)
     asked = {"concept": concept, "products": products, "since": since, "until": until, "prefer": prefer}
     return answer(shaped(rows.sort_values(["component", "strong_component", "actor_id"]), _COMPONENT_DTYPES), network,
-                  question=asked, notes=scope_notes(network, concept, flows), source_ids=trades["source_id"],
+                  question=asked, notes=scope_notes(network, concept, trades), source_ids=trades["source_id"],
                   left_aside=trades["left_aside"])
 
 

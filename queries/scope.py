@@ -9,7 +9,7 @@ from chiptrail.graphmodel.coverage import CoverageIndex
 from chiptrail.graphmodel.errors import NotComparableError, UnknownNameError
 from chiptrail.graphmodel.network import TradeNetwork
 from chiptrail.graphmodel.products import match, product_codes
-from chiptrail.graphmodel.selection import concept_of, in_window
+from chiptrail.graphmodel.selection import actors_named, concept_of, in_window
 from chiptrail.graphmodel.tellings import left_aside
 from chiptrail.queries.answer import concept_or_default, names_of
 
@@ -43,22 +43,27 @@ def value_concept(network: TradeNetwork, concept: str | None) -> str:
 
 
 def trades_in_scope(
-    network: TradeNetwork, *, concept: str, products: str | Sequence[str] | None, since: str | None, until: str | None
+    network: TradeNetwork, *, concept: str, products: str | Sequence[str] | None, since: str | None, until: str | None,
+    origins: Sequence[str] | None = None, destinations: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """Trades of one concept that touch the question, with three columns more.
+    """Trades of one concept that touch the question, with four columns more.
 
-    `concept`; `code`, the HS code or product set; `left_aside`, why the row cannot be counted in the question (empty if it can).
+    `concept`; `code`, the HS code or product set; `coarse`, whether it holds other goods too, which the product list accepts;
+    `left_aside`, why the row cannot be counted in the question (empty if it can).
     """
     trades = network.trades
     trades = trades[concept_of(trades).eq(concept) & in_window(trades, since, until, partly=True)]
+    for side, names in (("seller_id", origins), ("buyer_id", destinations)):
+        if names is not None:
+            trades = trades[trades[side].isin(actors_named(network, names))]
     trades = trades.assign(
         concept=concept, code=trades["hs_code"].where(trades["product_set"].eq(""), trades["product_set"]),
-        left_aside=pd.Series("", index=trades.index, dtype="str"),
+        coarse=False, left_aside=pd.Series("", index=trades.index, dtype="str"),
     )
     if products is not None:
         found = match(product_codes(products), trades["hs_code"], trades["product_set"], trades["hs_version"])
         trades.loc[found["too_coarse"], "left_aside"] = "code wider than the products asked for"
-        trades = trades[found.any(axis=1)]
+        trades = trades.assign(coarse=found["coarse"])[found.any(axis=1)]
     outside = trades["left_aside"].eq("") & ~in_window(trades, since, until)
     trades.loc[outside, "left_aside"] = "only partly inside the period, or without dates"
     return trades
@@ -103,11 +108,14 @@ def pairs_in_scope(
     return flows, trades
 
 
-def scope_notes(network: TradeNetwork, concept: str, found: pd.DataFrame) -> list[str]:
+def scope_notes(network: TradeNetwork, concept: str, trades: pd.DataFrame) -> list[str]:
     """Sentences on the meaning of the values and on what the data cover."""
+    counted = trades["left_aside"].eq("")
+    coarse = int((counted & trades["coarse"]).sum())
     return [
         SENSE[concept],
-        "" if len(found) else "no record meets the question; where the data do not cover it this says nothing",
+        "" if counted.any() else "no record meets the question; where the data do not cover it this says nothing",
+        f"{coarse:,} records counted give only a code that holds other goods too" if coarse else "",
         CoverageIndex(network).described(),
         "where the data do not cover a pair, no row is not a zero" if len(network.coverage) else "",
         "documented cases measure attention, not trade" if network.level == "firms" else "",
@@ -126,3 +134,8 @@ def described_actors(network: TradeNetwork, rows: pd.DataFrame) -> pd.DataFrame:
 def shaped(rows: pd.DataFrame, dtypes: dict[str, Any]) -> pd.DataFrame:
     """The rows with exactly these columns and dtypes, numbered anew."""
     return rows.reindex(columns=list(dtypes)).astype(dtypes).reset_index(drop=True)
+
+
+def period_texts(periods: pd.Series) -> pd.Series:
+    """Periods as 2022-07, 2022-Q3 or 2022."""
+    return periods.astype(str).str.replace("Q", "-Q", regex=False)

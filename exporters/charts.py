@@ -1,0 +1,111 @@
+"""Charts of the report, as SVG text: drawn without a browser, without scripts, and the same for the same table."""
+
+import re
+
+import pandas as pd
+
+from chiptrail.graphmodel.errors import ChiptrailError
+
+_PALETTE = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#7f7f7f", "#8c564b", "#bcbd22"]
+
+
+def legs_chart(table: pd.DataFrame) -> str:
+    """Inflow and outflow of hubs now and before, as dots on a logarithmic scale.
+
+    Parameters
+    ----------
+    table
+        `hub`, `leg`, `when` and `usd`; hubs in the order of their first row.
+    """
+    alt = _altair()
+    order = list(dict.fromkeys(table["hub"]))
+    shown = table[table["usd"].gt(0)]
+    chart = alt.Chart(shown).mark_point(size=110, strokeWidth=2).encode(
+        x=alt.X("usd:Q", title="US dollars (logarithmic)", scale=alt.Scale(type="log"), axis=alt.Axis(format="~s")),
+        y=alt.Y("hub:N", sort=order, title=None),
+        color=alt.Color("leg:N", title=None, scale=alt.Scale(range=_PALETTE)),
+        shape=alt.Shape("when:N", title=None, scale=alt.Scale(range=["circle", "triangle-up"])),
+        fill=alt.condition(alt.datum.when == str(shown["when"].max()), "leg:N", alt.value("white"), legend=None),
+    )
+    return _svg(chart, width=620, height=max(90, 34 * len(order)))
+
+
+def years_chart(table: pd.DataFrame) -> str:
+    """One line per seller of its value by year; a year that is not covered breaks the line.
+
+    Parameters
+    ----------
+    table
+        `seller`, `year` and `usd` (missing where not covered).
+    """
+    alt = _altair()
+    base = alt.Chart(table).encode(
+        x=alt.X("year:O", title=None), y=alt.Y("usd:Q", title="US dollars (logarithmic)", scale=alt.Scale(type="log"),
+                                               axis=alt.Axis(format="~s")),
+        color=alt.Color("seller:N", title=None, scale=alt.Scale(range=_PALETTE)),
+        shape=alt.Shape("seller:N", title=None),
+    )
+    chart = base.mark_line(invalid="break-paths-filter-domains") + base.mark_point(size=60, filled=True)
+    return _svg(chart, width=620, height=300)
+
+
+def months_chart(table: pd.DataFrame, events: pd.DataFrame) -> str:
+    """Monthly value by buyer, with a numbered line for each event.
+
+    Parameters
+    ----------
+    table
+        `buyer`, `month` and `usd`.
+    events
+        `number` and `date`.
+    """
+    alt = _altair()
+    values = table[table["usd"].gt(0)].assign(month=table["month"].astype(str))
+    x = alt.X("month:T", title=None, axis=alt.Axis(format="%Y-%m", labelAngle=-40))
+    lines = alt.Chart(values).mark_line().encode(
+        x=x, y=alt.Y("usd:Q", title="US dollars a month (logarithmic)", scale=alt.Scale(type="log"), axis=alt.Axis(format="~s")),
+        color=alt.Color("buyer:N", title=None, scale=alt.Scale(range=_PALETTE)),
+        strokeDash=alt.StrokeDash("buyer:N", title=None),
+    )
+    dates = alt.Chart(events.assign(date=events["date"].astype(str)))
+    rules = dates.mark_rule(color="#888888", strokeDash=[3, 3]).encode(x="date:T")
+    labels = dates.mark_text(align="left", dx=3, y=8, fontSize=11, color="#444444").encode(x="date:T", text="number:N")
+    return _svg(lines + rules + labels if len(events) else lines, width=620, height=300)
+
+
+def parts_chart(table: pd.DataFrame) -> str:
+    """Parts found by weapon, those of makers in the origin country beside all others.
+
+    Parameters
+    ----------
+    table
+        `weapon`, `makers` (which group) and `n_parts`; weapons in the order of their first row.
+    """
+    alt = _altair()
+    groups = list(dict.fromkeys(table["makers"]))
+    chart = alt.Chart(table).mark_bar().encode(
+        x=alt.X("n_parts:Q", title="different parts found"),
+        y=alt.Y("weapon:N", sort=list(dict.fromkeys(table["weapon"])), title=None, axis=alt.Axis(labelLimit=260)),
+        color=alt.Color("makers:N", title=None, sort=groups, scale=alt.Scale(domain=groups, range=["#0072b2", "#c9ced6"])),
+        order=alt.Order("makers:N", sort="descending"),
+    )
+    return _svg(chart, width=520, height=22 * table["weapon"].nunique())
+
+
+def _altair():  # noqa: ANN202
+    try:
+        import altair
+        import vl_convert  # noqa: F401
+    except ImportError:
+        raise ChiptrailError("charts need two more libraries: pip install 'chiptrail[report]'") from None
+    return altair
+
+
+def _svg(chart, *, width: int, height: int) -> str:  # noqa: ANN001
+    import vl_convert
+
+    chart = chart.properties(width=width, height=height).configure_view(stroke=None).configure(
+        font="system-ui, sans-serif", background="transparent").configure_axis(labelFontSize=12, titleFontSize=12, gridColor="#e5e7eb")
+    chart = chart.configure_legend(labelFontSize=12, orient="bottom", columns=5, symbolLimit=0, labelLimit=260)
+    svg = vl_convert.vegalite_to_svg(chart.to_json())
+    return re.sub(r"<!--.*?-->|<\?xml.*?\?>", "", svg, flags=re.DOTALL)

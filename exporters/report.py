@@ -1,0 +1,316 @@
+"""One HTML page that answers the main question from data, says what the data cannot tell, and opens offline."""
+
+import html
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+from markupsafe import Markup
+
+from chiptrail.exporters.charts import legs_chart, months_chart, parts_chart, years_chart
+from chiptrail.exporters.html import graph_page, script_hashes
+from chiptrail.exporters.tables import printable
+from chiptrail.graphmodel.aggregate import counted_once
+from chiptrail.graphmodel.countries import country_name
+from chiptrail.graphmodel.network import TradeNetwork
+from chiptrail.graphmodel.periods import parse_period, precision
+from chiptrail.graphmodel.selection import actors_named, places
+from chiptrail.queries.hubs import transit_hubs
+from chiptrail.queries.routes import supply_routes
+
+_HUBS, _ROUTES, _LINES, _WEAPONS = 12, 10, 8, 15
+
+
+def write_report(
+    path: str | Path, *, countries: TradeNetwork, firms: TradeNetwork, events: pd.DataFrame, figures: pd.DataFrame,
+    origins: Sequence[str] = ("USA",), destinations: Sequence[str] = ("RUS",), products: str | Sequence[str] | None = None,
+    since: str | None = None, until: str | None = None, command: str = "",
+) -> Path:
+    """The path of the page written: hubs, routes, cases, parts, graphs, a time line, sources and cautions on one page.
+
+    The same input gives the same bytes; the page carries no time stamp.
+
+    Parameters
+    ----------
+    path
+        HTML file to write.
+    countries, firms
+        A network of each level. Hubs are ranked among countries; cases of firms are listed, never ranked.
+    events, figures
+        Policy events and published figures, as `policy_events()` and `published_figures()` give them.
+    origins, destinations, products, since, until
+        The question, as in `transit_hubs`.
+    command
+        The command that makes the page again, shown at its end.
+    """
+    ask: dict[str, Any] = {"origins": list(origins), "destinations": list(destinations), "products": products}
+    hubs = transit_hubs(countries, **ask, since=since, until=until)
+    period = {key: hubs.attrs["question"].get(key) for key in ("since", "until")}
+    dispatched = transit_hubs(countries, **ask, **period, concept="dispatched")
+    routes = supply_routes(countries, **ask, **period, k=_ROUTES)
+    cases = supply_routes(firms, origins=_known(firms, origins), destinations=_known(firms, destinations), k=10_000, max_hops=6)
+    parts = _parts(firms, origins)
+    told_events = _events(events, hubs)
+    context = {
+        "question": _question(hubs), "period": _span(period), "before": hubs.attrs["question"].get("against", ""),
+        "origin": _named(origins), "destination": _named(destinations),
+        "hubs": _hub_rows(hubs), "ranked": int(hubs["rank"].notna().sum()), "more_hubs": max(0, len(hubs) - _HUBS),
+        "hub_notes": hubs.attrs["notes"], "shares": _origin_shares(countries, hubs, dispatched, origins, period),
+        "legs_svg": _legs_svg(hubs), "routes": _route_rows(routes), "route_notes": routes.attrs["notes"],
+        "cases": _case_rows(cases), "parts": parts, "figures": _figure_rows(figures, countries, firms, origins),
+        "years_svg": _years_svg(countries, hubs, destinations, products), "events": told_events,
+        "months_svg": _months_svg(countries, hubs, products, told_events),
+        "graphs": _graphs(countries, firms, hubs, routes, period, products),
+        "sources": _source_rows(hubs, dispatched, routes, firms), "command": command, "left_aside": hubs.attrs["left_aside"],
+        "policy_hashes": " ".join(f"'{value}'" for value in script_hashes()),
+    }
+    folder = resources.files("chiptrail.exporters") / "templates"
+    engine = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    engine.filters |= {"money": _money, "text": _text, "ratio": _ratio}
+    page = engine.from_string((folder / "report.html").read_text(encoding="utf-8")).render(**context)
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(page.encode("utf-8"))
+    return target
+
+
+def _known(network: TradeNetwork, names: Sequence[str]) -> list[str]:
+    """The names as countries where the network of firms does not know the actor."""
+    return [name for name in names if actors_named(network, [name])]
+
+
+def _money(value: float) -> str:
+    """US dollars in words short enough for a table; rounded to three digits."""
+    if pd.isna(value):
+        return "not known"
+    for size, word in ((1e9, " bn"), (1e6, " m"), (1e3, " k")):
+        if abs(value) >= size:
+            return f"{value / size:.3g}{word}" if abs(value) / size < 1000 else f"{value / size:,.0f}{word}"
+    return f"{value:.3g}"
+
+
+def _ratio(value: float) -> str:
+    return "" if pd.isna(value) else f"×{value:.3g}" if value < 1000 else f"×{value:,.0f}"
+
+
+def _text(value: object, longest: int = 400) -> str:
+    shown = printable(str(value))
+    return shown if len(shown) <= longest else shown[: longest - 1] + "…"
+
+
+def _named(codes: Sequence[str]) -> str:
+    names = [country_name(c) if c.isupper() and len(c) <= 5 else c for c in codes]
+    return " and ".join(names)
+
+
+def _span(period: dict[str, str | None]) -> str:
+    since, until = period["since"], period["until"]
+    return since or "" if since == until else f"{since or '…'} to {until or '…'}"
+
+
+def _question(hubs: pd.DataFrame) -> dict[str, Any]:
+    return dict(hubs.attrs["question"])
+
+
+def _hub_rows(hubs: pd.DataFrame) -> list[dict]:
+    return hubs.head(_HUBS).to_dict("records")
+
+
+def _origin_shares(
+    countries: TradeNetwork, hubs: pd.DataFrame, dispatched: pd.DataFrame, origins: Sequence[str], period: dict
+) -> list[dict]:
+    """For the hubs shown: imports by customs origin, of all and of the origins, and what is known of dispatches."""
+    inside = counted_once(countries.where(since=period["since"], until=period["until"], concept="origin"))
+    inside = inside[inside["left_aside"].eq("")]
+    by_hub = inside.groupby("buyer_id")["value_usd"].sum()
+    from_origin = inside[inside["seller_id"].isin(places(origins))].groupby("buyer_id")["value_usd"].sum()
+    sent = dispatched.set_index("hub_id")
+    rows = []
+    for hub in hubs.head(_HUBS).to_dict("records"):
+        total, part = by_hub.get(hub["hub_id"], float("nan")), from_origin.get(hub["hub_id"], float("nan"))
+        seen = hub["hub_id"] in sent.index and sent.loc[hub["hub_id"], "inflow_coverage"] != "not covered"
+        if pd.isna(total) and not seen:
+            continue
+        rows.append({"hub": hub["hub"], "total": total, "part": part, "share": part / total,
+                     "dispatched": _money(sent.loc[hub["hub_id"], "inflow_usd"]) if seen else "not covered"})
+    return rows
+
+
+def _legs_svg(hubs: pd.DataFrame) -> Markup | None:
+    shown = hubs[hubs["rank"].notna()].head(_HUBS)
+    rows = [
+        {"hub": _text(row["hub"], 40), "leg": leg, "when": when, "usd": row[column]}
+        for row in shown.to_dict("records")
+        for leg, now, before in (("in, by customs origin", "inflow_usd", "inflow_before_usd"),
+                                 ("out, dispatched", "outflow_usd", "outflow_before_usd"))
+        for when, column in (("now", now), ("earlier period", before))
+    ]
+    table = pd.DataFrame(rows, columns=["hub", "leg", "when", "usd"])
+    return Markup(legs_chart(table)) if table["usd"].gt(0).any() else None
+
+
+def _route_rows(routes: pd.DataFrame) -> list[dict]:
+    found = []
+    for _, legs in routes.groupby("route", sort=True):
+        found.append({**legs.iloc[0].to_dict(), "legs": legs.to_dict("records")})
+    return found
+
+
+def _case_rows(cases: pd.DataFrame) -> list[dict]:
+    """Documented routes by name of their path, each leg with the titles and addresses of its sources."""
+    sources = {source["source_id"]: source for source in cases.attrs["sources"]}
+    rows = []
+    for route in sorted(_route_rows(cases), key=lambda row: (row["path"].casefold(), row["joined_by"])):
+        for leg in route["legs"]:
+            leg["cited"] = [_cited(sources[s]) for s in leg["sources"].split("; ") if s in sources]
+        rows.append(route)
+    return rows
+
+
+def _cited(source: dict) -> dict[str, str]:
+    url = source["url"] if source["url"].startswith(("https://", "http://")) else ""
+    return {"title": source["title"], "publisher": source["publisher"], "url": url, "published": source["published"]}
+
+
+def _parts(firms: TradeNetwork, origins: Sequence[str]) -> dict[str, Any]:
+    """Parts found in weapons: how many, the share of makers of the origins, by weapon and by maker."""
+    links = firms.links
+    found = links[links["kind"].eq("component_found")]
+    if found.empty:
+        return {"n_parts": 0}
+    actors = firms.actors.set_index("actor_id")
+    found = found.assign(
+        home=found["from_id"].map(actors["country"]).isin(places(origins)), maker=found["from_id"].map(actors["name"]),
+        weapon=found["to_id"].map(actors["name"]), named=found["from_id"].map(actors["kind"]).ne("placeholder"))
+    own, other = f"makers of {_named(origins)}", "other makers"
+    by_weapon = found.groupby("weapon")["n_parts"].sum().sort_values(ascending=False, kind="stable").head(_WEAPONS)
+    rows = [
+        {"weapon": _text(weapon, 60), "makers": group, "n_parts": int(part["n_parts"].sum())}
+        for weapon in by_weapon.index
+        for group, part in ((own, found[found["weapon"].eq(weapon) & found["home"]]),
+                            (other, found[found["weapon"].eq(weapon) & ~found["home"]]))
+    ]
+    makers = found[found["home"] & found["named"]].groupby("maker").agg(n_parts=("n_parts", "sum"), n_weapons=("to_id", "nunique"))
+    makers = makers.reset_index().sort_values(["n_parts", "maker"], ascending=[False, True], kind="stable")
+    total = found["n_parts"].sum()
+    return {
+        "n_parts": int(total), "share": found.loc[found["home"], "n_parts"].sum() / total, "svg": Markup(parts_chart(pd.DataFrame(rows))),
+        "n_makers": int(found.loc[found["named"], "from_id"].nunique()), "n_weapons": int(found["to_id"].nunique()),
+        "makers": makers.head(12).to_dict("records"),
+    }
+
+
+def _figure_rows(figures: pd.DataFrame, countries: TradeNetwork, firms: TradeNetwork, origins: Sequence[str]) -> list[dict]:
+    """The founding articles' figures, each beside what the data at hand give for the same pair and year."""
+    trades = counted_once(countries.where(concept="dispatched"))
+    trades = trades[trades["left_aside"].eq("")]
+    parts = _parts_numbers(firms, origins)
+    rows = []
+    for figure in figures[figures["note"].str.startswith("Founding article")].to_dict("records"):
+        unit = figure["unit"]
+        shown = f"{figure['value_num']:g} %" if unit == "percent" else f"{figure['value_num']:,.0f}" if unit == "count" else (
+            f"{_money(figure['value_num'])} {unit}")
+        here = _at_hand(figure, trades) if unit == "USD" else parts.get((figure["product_list"][:17], unit), "")
+        rows.append({**figure, "shown": shown, "at_hand": here or "not covered"})
+    return rows
+
+
+def _parts_numbers(firms: TradeNetwork, origins: Sequence[str]) -> dict[tuple[str, str], str]:
+    links = firms.links[firms.links["kind"].eq("component_found")]
+    if links.empty:
+        return {}
+    home = links["from_id"].map(firms.actors.set_index("actor_id")["country"]).isin(places(origins))
+    total = links["n_parts"].sum()
+    return {("weapon_components", "count"): f"{total:,.0f} parts in a later database",
+            ("weapon_components", "percent"): f"{100 * links.loc[home, 'n_parts'].sum() / total:.1f} % in a later database"}
+
+
+def _at_hand(figure: dict, trades: pd.DataFrame) -> str:
+    """What the data hold of the same exporter and importer in the same calendar year, with its codes."""
+    year = str(figure["period"])[:4]
+    start, end = parse_period(year)
+    sellers, buyers = (set(str(figure[side]).split("+")) for side in ("exporter", "importer"))
+    pair = trades[trades["seller_id"].isin(sellers) & trades["buyer_id"].isin(buyers) & trades["period_start"].ge(start)
+                  & trades["period_end"].le(end)]
+    if pair.empty:
+        return ""
+    codes = ", ".join(sorted({code[:4] for code in pair["hs_code"]}))
+    return f"HS {codes}, {year}: {_money(pair['value_usd'].sum())} USD (other goods, whole year)"
+
+
+def _years_svg(countries: TradeNetwork, hubs: pd.DataFrame, destinations: Sequence[str], products: Any) -> Markup | None:
+    """Yearly dispatches to the destinations of those hubs that report years."""
+    part = countries if products is None else countries.where(products=products)
+    trades = counted_once(part.where(concept="dispatched"))
+    trades = trades[trades["left_aside"].eq("") & trades["buyer_id"].isin(actors_named(countries, destinations))
+                    & precision(trades["period_start"], trades["period_end"]).eq("year")]
+    order = [h for h in hubs["hub_id"] if h in set(trades["seller_id"])][:_LINES]
+    if not order:
+        return None
+    sums = trades[trades["seller_id"].isin(order)].groupby(["seller_id", trades["period_start"].dt.year])["value_usd"].sum(min_count=1)
+    grid = sums.unstack("seller_id").reindex(range(sums.index.get_level_values(1).min(), sums.index.get_level_values(1).max() + 1))
+    rows = [{"seller": country_name(seller), "year": str(year), "usd": value if value > 0 else None}
+            for seller in order for year, value in grid[seller].items()]
+    return Markup(years_chart(pd.DataFrame(rows)))
+
+
+def _months_svg(countries: TradeNetwork, hubs: pd.DataFrame, products: Any, events: list[dict]) -> Markup | None:
+    """Monthly dispatches to the possible hubs, with the events of the same time."""
+    part = countries if products is None else countries.where(products=products)
+    trades = part.where(concept="dispatched").trades
+    trades = trades[trades["buyer_id"].isin(set(hubs["hub_id"]))
+                    & precision(trades["period_start"], trades["period_end"]).eq("month")]
+    if trades.empty:
+        return None
+    months = type(part)(level=part.level, actors=part.actors, trades=trades, sources=part.sources, coverage=part.coverage)
+    counted = counted_once(months)
+    counted = counted[counted["left_aside"].eq("")]
+    sums = counted.groupby(["buyer_id", "period_start"])["value_usd"].sum().reset_index()
+    largest = sums.groupby("buyer_id")["value_usd"].sum().sort_values(ascending=False, kind="stable").index[:_LINES]
+    sums = sums[sums["buyer_id"].isin(largest)]
+    table = sums.assign(buyer=sums["buyer_id"].map(country_name), month=sums["period_start"].dt.date, usd=sums["value_usd"])
+    first, last = sums["period_start"].min(), sums["period_start"].max()
+    told = [event for event in events if first <= event["date_start"] <= last]
+    dates = pd.DataFrame([{"number": e["number"], "date": e["date_start"].date()} for e in told], columns=["number", "date"])
+    return Markup(months_chart(table[["buyer", "month", "usd"]], dates))
+
+
+def _events(events: pd.DataFrame, hubs: pd.DataFrame) -> list[dict]:
+    """Events that concern everybody or a hub of the table, numbered by date."""
+    chosen = events[events["hub"].eq("") | events["hub"].isin(set(hubs["hub_id"]))].sort_values(["date_start", "title"], kind="stable")
+    return [{**row, "number": str(n)} for n, row in enumerate(chosen.to_dict("records"), start=1)]
+
+
+def _graphs(
+    countries: TradeNetwork, firms: TradeNetwork, hubs: pd.DataFrame, routes: pd.DataFrame, period: dict, products: Any
+) -> list[dict[str, Any]]:
+    """The routes between countries, and the documented cases, as pages for frames."""
+    part = countries.where(since=period["since"], until=period["until"], products=products)
+    trades = part.trades
+    refs = {ref for text in routes["record_refs"] for ref in text.split("; ")}
+    pages = []
+    chosen = trades[trades["record_ref"].isin(refs)]
+    if len(chosen):
+        named = set(chosen["seller_id"]) | set(chosen["buyer_id"])
+        network = TradeNetwork(level=part.level, actors=part.actors[part.actors["actor_id"].isin(named)], trades=chosen,
+                               sources=part.sources)
+        pages.append(("The best routes between countries", network))
+    links = firms.links
+    without_parts = links[links["kind"].ne("component_found")]
+    named = set(firms.trades["seller_id"]) | set(firms.trades["buyer_id"]) | set(without_parts["from_id"]) | set(without_parts["to_id"])
+    actors, listings = firms.actors, firms.listings
+    pages.append(("Documented cases of firms", TradeNetwork(
+        level="firms", actors=actors[actors["actor_id"].isin(named)], trades=firms.trades, links=without_parts,
+        listings=listings[listings["actor_id"].isin(named)], sources=firms.sources)))
+    return [{"title": title, "srcdoc": Markup(html.escape(graph_page(network, title=title)))} for title, network in pages]
+
+
+def _source_rows(hubs: pd.DataFrame, dispatched: pd.DataFrame, routes: pd.DataFrame, firms: TradeNetwork) -> list[dict]:
+    known = {s["source_id"]: s for table in (hubs, dispatched, routes) for s in table.attrs["sources"]}
+    known |= {s["source_id"]: s for s in firms.sources.to_dict("records") if s["rows_kept"] > 0}
+    return [{**source, **_cited(source)} for _, source in sorted(known.items(), key=lambda item: (item[1]["publisher"], item[0]))]
+
+

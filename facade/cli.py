@@ -1,0 +1,361 @@
+"""The command `chiptrail`: a thin layer over the library's public names."""
+
+import os
+import re
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from chiptrail.graphmodel.network import TradeNetwork
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
+                  help="Trace how controlled goods travel: transit hubs, routes and the evidence behind them.")
+
+BUNDLED = {"bundled:countries": "countries", "bundled:firms": "firms"}
+
+
+class Concept(StrEnum):
+    """What the origin of a flow means."""
+
+    dispatched = "dispatched"
+    origin = "origin"
+    brand = "brand"
+
+
+class Format(StrEnum):
+    """Formats that `load` reads."""
+
+    comtrade = "comtrade"
+    tables = "tables"
+
+
+class Order(StrEnum):
+    """Which routes are best."""
+
+    smallest_leg = "smallest_leg"
+    hops = "hops"
+    arrival = "arrival"
+
+
+class Length(StrEnum):
+    """Length of the periods of a table."""
+
+    month = "month"
+    quarter = "quarter"
+    year = "year"
+
+
+Network = Annotated[str, typer.Argument(
+    metavar="[NETWORK]", help="Folder made by `chiptrail load`, or bundled:countries, or bundled:firms.")]
+From = Annotated[list[str], typer.Option("--from", help="Origins: countries (USA), groups (EU27) or firms; may be repeated.")]
+To = Annotated[list[str], typer.Option("--to", help="Destinations, likewise.")]
+AskConcept = Annotated[Concept | None, typer.Option(
+    "--concept", help="Meaning of the origin: dispatched from there, customs origin, or a maker's brand. "
+                      "Default: origin for countries, dispatched for firms.")]
+Product = Annotated[list[str] | None, typer.Option(
+    "--product", help="Product list (chips, chpl, chpl:1, drones) or HS code; may be repeated. Default: all.")]
+Since = Annotated[str | None, typer.Option("--since", help="First period: 2022, 2022-07 or 2022-07-20.")]
+Until = Annotated[str | None, typer.Option("--until", help="Last period, likewise.")]
+Top = Annotated[int, typer.Option("--top", min=1, help="Rows to print; files get all.")]
+Json = Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write the table as JSON; - for standard output.")]
+Csv = Annotated[str | None, typer.Option("--csv", metavar="FILE", help="Write the table as CSV; - for standard output.")]
+Xlsx = Annotated[Path | None, typer.Option("--xlsx", metavar="FILE", help="Write the table as an Excel workbook.")]
+Dta = Annotated[Path | None, typer.Option("--dta", metavar="FILE", help="Write the table as a Stata file.")]
+
+
+def main() -> None:
+    """Runs the command; errors of chiptrail become one message and exit code 1."""
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    try:
+        app()
+    except Exception as error:
+        from chiptrail.graphmodel.errors import ChiptrailError
+
+        if not isinstance(error, ChiptrailError | OSError) or os.environ.get("CHIPTRAIL_TRACEBACK"):
+            raise
+        from chiptrail.show import printable
+
+        sys.stderr.write(f"chiptrail: {printable(str(error))}\n")
+        sys.exit(1)
+
+
+@app.callback(invoke_without_command=True)
+def about(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    """Trace how controlled goods travel: transit hubs, routes and the evidence behind them."""
+    if version:
+        from chiptrail import __version__
+
+        typer.echo(f"chiptrail {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def load(
+    file_format: Annotated[Format, typer.Argument(metavar="FORMAT", help="comtrade: UN Comtrade downloads. tables: chiptrail's "
+                                                  "own folder, or plain actors.csv and trades.csv.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files to read.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder for the network.")],
+) -> None:
+    """Read files into a network and say how many rows were read, kept, and rejected for which reason."""
+    import chiptrail as ct
+    from chiptrail import show
+
+    with busy(f"reading {len(files)} file{'s' if len(files) > 1 else ''}"):
+        network = ct.load_comtrade(files) if file_format is Format.comtrade else _load_tables(files)
+        network.save(out)
+    show.rejected(network.sources)
+    show.console().print(f"{network!r} in {out}", markup=False)
+
+
+@app.command()
+def info(network: Network = "bundled:countries") -> None:
+    """Say what a network holds and covers, and where it comes from."""
+    from chiptrail import show
+    from chiptrail.graphmodel.coverage import CoverageIndex
+    from chiptrail.graphmodel.periods import period_text
+
+    net = open_network(network)
+    trades = net.trades
+    out = show.console()
+    out.print(f"{net!r}", markup=False)
+    out.print(f"periods: {period_text(trades['period_start'].min(), trades['period_end'].max())}; "
+              f"{CoverageIndex(net).described()}", markup=False)
+    show.rejected(net.sources.assign(note=net.sources["title"]))
+
+
+@app.command()
+def hubs(
+    network: Network = "bundled:countries", origins: From = ["USA"], destinations: To = ["RUS"],  # noqa: B006
+    concept: AskConcept = None, products: Product = None, since: Since = None, until: Until = None,
+    against: Annotated[str | None, typer.Option("--against", help="Earlier period with the same months, such as 2021.")] = None,
+    top: Top = 25, json: Json = None, csv: Csv = None, xlsx: Xlsx = None, dta: Dta = None,
+) -> None:
+    """Rank the hubs that goods can pass through from the origins to the destinations."""
+    import chiptrail as ct
+
+    columns = {"rank": "rank", "hub": "hub", "inflow_usd": "in, USD", "inflow_before_usd": "before", "outflow_usd": "out, USD",
+               "outflow_before_usd": "before", "throughput_max_usd": "at most through", "share_of_routes": "routes",
+               "betweenness": "between", "inflow_coverage": "coverage in", "outflow_coverage": "coverage out"}
+    answer(lambda: ct.transit_hubs(
+        open_network(network), origins=_names(origins), destinations=_names(destinations), concept=_value(concept),
+        products=_products(products), since=since, until=until, against=against), columns, top, json, csv, xlsx, dta)
+
+
+@app.command()
+def routes(
+    network: Network = "bundled:countries", origins: From = ["USA"], destinations: To = ["RUS"],  # noqa: B006
+    concept: AskConcept = None, products: Product = None, since: Since = None, until: Until = None,
+    by: Annotated[Order, typer.Option("--by", help="Which routes are best.")] = Order.smallest_leg,
+    hops: Annotated[int, typer.Option("--hops", min=1, max=10, help="Largest number of legs.")] = 4,
+    wait: Annotated[int | None, typer.Option("--wait", min=0, help="Longest wait between legs, in days.")] = None,
+    top: Annotated[int, typer.Option("--top", min=1, help="Number of routes.")] = 30,
+    json: Json = None, csv: Csv = None, xlsx: Xlsx = None, dta: Dta = None,
+) -> None:
+    """List the chains by which goods can get from the origins to the destinations, with the records of every leg."""
+    import chiptrail as ct
+    from chiptrail import show
+
+    def ask() -> "pd.DataFrame":
+        return ct.supply_routes(
+            open_network(network), origins=_names(origins), destinations=_names(destinations), concept=_value(concept),
+            products=_products(products), since=since, until=until, k=top, max_hops=hops, by=by.value, max_wait_days=wait)
+
+    def print_legs(table: "pd.DataFrame") -> None:
+        out = show.console()
+        for _, legs in table.groupby("route", sort=True):
+            first = legs.iloc[0]
+            value = "value unknown" if first["smallest_leg_usd"] != first["smallest_leg_usd"] else (
+                f"smallest leg {show.plain(first['smallest_leg_usd'])} USD")
+            coarse = ", coarse" if first["coarse"] else ""
+            out.print(f"\n{first['route']}. {show.plain(first['path'])}", markup=False, style="bold")
+            out.print(f"   {value}; {first['time']}; {first['concept']}; joined by {show.plain(first['joined_by'])}{coarse}; "
+                      f"weakest basis {first['route_basis']}", markup=False)
+            for leg in legs.to_dict("records"):
+                usd = "" if leg["kind"] != "trade" else f", {show.plain(leg['leg_usd'])} USD"
+                when = " to ".join(show.plain(leg[d]) for d in ("first_date", "last_date"))
+                out.print(f"   {show.plain(leg['seller'])} → {show.plain(leg['buyer'])}: {leg['kind']}{usd}; {leg['basis']}; "
+                          f"{when}; {show.plain(leg['record_refs'])}", markup=False, style="dim")
+
+    answer(ask, print_legs, top, json, csv, xlsx, dta)
+
+
+@app.command()
+def centrality(
+    network: Network = "bundled:countries", concept: AskConcept = None, products: Product = None, since: Since = None,
+    until: Until = None, top: Top = 15, json: Json = None, csv: Csv = None, xlsx: Xlsx = None, dta: Dta = None,
+) -> None:
+    """Degree, strength, PageRank, betweenness and closeness of every actor."""
+    import chiptrail as ct
+
+    answer(lambda: ct.centrality(open_network(network), concept=_value(concept), products=_products(products), since=since,
+                                 until=until), None, top, json, csv, xlsx, dta)
+
+
+@app.command()
+def timeline(
+    network: Network = "bundled:countries",
+    origins: Annotated[list[str] | None, typer.Option("--from", help="Sellers; default all.")] = None,
+    destinations: To = ["RUS"],  # noqa: B006
+    by: Annotated[Length, typer.Option("--by", help="Length of the periods.")] = Length.year, concept: AskConcept = None,
+    products: Product = None, since: Since = None, until: Until = None, top: Top = 60, json: Json = None, csv: Csv = None,
+    xlsx: Xlsx = None, dta: Dta = None,
+) -> None:
+    """Value by period, product and corridor."""
+    import chiptrail as ct
+
+    wanted = concept or Concept.dispatched
+    answer(lambda: ct.timeline(open_network(network), by=by.value, origins=_names(origins) if origins else None,
+                               destinations=_names(destinations), concept=_value(wanted), products=_products(products),
+                               since=since, until=until), None, top, json, csv, xlsx, dta)
+
+
+@app.command()
+def tabulate(
+    network: Network = "bundled:countries", destinations: To = ["RUS"],  # noqa: B006
+    by: Annotated[Length, typer.Option("--by", help="Length of the periods.")] = Length.year,
+    tier: Annotated[bool, typer.Option("--tier", help="Rows by tier of the high-priority list instead of HS heading.")] = False,
+    concept: AskConcept = None, products: Product = None, since: Since = None, until: Until = None, top: Top = 40,
+    json: Json = None, csv: Csv = None, xlsx: Xlsx = None, dta: Dta = None,
+) -> None:
+    """Hubs and products (or tiers) in rows, periods in columns; empty where not covered."""
+    import chiptrail as ct
+
+    wanted = concept or Concept.dispatched
+    answer(lambda: ct.tabulate(open_network(network), destinations=_names(destinations), by=by.value,
+                               rows="tier" if tier else "product", concept=_value(wanted), products=_products(products),
+                               since=since, until=until), None, top, json, csv, xlsx, dta)
+
+
+@app.command()
+def export(
+    network: Annotated[str, typer.Argument(help="Folder made by `chiptrail load`, or bundled:countries, or bundled:firms.")],
+    out: Annotated[Path, typer.Argument(help="File.html (interactive graph), .graphml, .gexf, or a folder for CSV tables.")],
+    products: Product = None, since: Since = None, until: Until = None,
+    countries: Annotated[list[str] | None, typer.Option("--country", help="Only trades of these countries.")] = None,
+    actors: Annotated[list[str] | None, typer.Option("--actor", help="Only trades of these actors.")] = None,
+    title: Annotated[str, typer.Option("--title", help="Title of the graph.")] = "",
+) -> None:
+    """Write a network as an interactive graph, for Gephi and other tools, or as CSV."""
+    import chiptrail as ct
+
+    net = open_network(network)
+    with busy(f"writing {out.name}"):
+        chosen = any(x is not None for x in (products, since, until, countries, actors))
+        if chosen:
+            net = net.where(products=_products(products), since=since, until=until, partly=net.level == "firms",
+                            countries=_names(countries) if countries else None, actors=actors)
+        writers: dict[str, Callable[..., Path]] = {".graphml": ct.export_graphml, ".gexf": ct.export_gexf, "": ct.export_csv}
+        if out.suffix.lower() == ".html":
+            ct.export_html(net, out, title=title)
+        elif out.suffix.lower() in writers:
+            writers[out.suffix.lower()](net, out)
+        else:
+            raise ct.InputError(f"{out.name}: write .html, .graphml, .gexf, or a folder without an ending")
+    typer.echo(f"{out} written: {net!r}")
+
+
+@app.command()
+def report(
+    network: Annotated[str | None, typer.Argument(help="Your network; default: the bundled data.")] = None,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Page to write.")] = Path("report.html"),
+    origins: From = ["USA"], destinations: To = ["RUS"],  # noqa: B006
+    products: Product = None, since: Since = None, until: Until = None,
+) -> None:
+    """Write one HTML page with hubs, routes, documented cases, the graph, sources and cautions; it opens offline."""
+    import chiptrail as ct
+
+    net = open_network(network) if network else None
+    with busy(f"writing {out.name}"):
+        ct.write_report(out, network=net, origins=_names(origins), destinations=_names(destinations),
+                        products=_products(products), since=since, until=until, network_name=network or "")
+    typer.echo(f"{out} written; open it in a browser")
+
+
+def open_network(name: str) -> "TradeNetwork":
+    """The network meant by a folder or by the name of bundled data."""
+    import chiptrail as ct
+
+    with busy(f"opening {name}"):
+        if name in BUNDLED:
+            return ct.load_bundled(BUNDLED[name])
+        if name.startswith("bundled:"):
+            raise ct.UnknownNameError("bundled network", name, BUNDLED, f"known: {', '.join(BUNDLED)}")
+        return ct.TradeNetwork.load(name)
+
+
+def answer(
+    ask: Callable[[], "pd.DataFrame"], columns: dict[str, str] | Callable[["pd.DataFrame"], None] | None, top: int,
+    json: str | None, csv: str | None, xlsx: Path | None, dta: Path | None,
+) -> None:
+    """Asks, writes the files wanted, and prints the table unless one was written to standard output."""
+    from chiptrail import show
+    from chiptrail.exporters.tables import csv_text, json_text, write_table
+
+    with busy("asking"):
+        table = ask()
+        paths = [Path(p) for p in (json, csv) if p and p != "-"] + [p for p in (xlsx, dta) if p]
+        for path, ending in zip((json, csv, xlsx, dta), (".json", ".csv", ".xlsx", ".dta"), strict=True):
+            if path and str(path) != "-" and Path(path).suffix.lower() != ending:
+                raise typer.BadParameter(f"{path}: the name must end in {ending}", param_hint=f"--{ending[1:]}")
+        for path in paths:
+            write_table(table, path)
+    if "-" in (json, csv):
+        sys.stdout.write(json_text(table) if json == "-" else csv_text(table).removeprefix("\ufeff"))
+        return
+    if callable(columns):
+        columns(table)
+    else:
+        show.table(table, columns or {name: name.replace("_", " ") for name in table.columns}, top=top)
+    show.about(table)
+    for path in paths:
+        typer.echo(f"{path} written", err=True)
+
+
+@contextmanager
+def busy(what: str) -> Iterator[None]:
+    """Shows what is being done while it takes its time; nothing where there is no terminal."""
+    from chiptrail import show
+
+    out = show.console(stderr=True)
+    if not out.is_terminal:
+        yield
+        return
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    with Progress(SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn(), console=out,
+                  transient=True) as progress:
+        progress.add_task(what)
+        yield
+
+
+def _load_tables(files: Sequence[Path]) -> "TradeNetwork":
+    import chiptrail as ct
+
+    if len(files) > 2:
+        raise ct.InputError("tables are one folder, one file of trades, or a file of actors and a file of trades")
+    return ct.load_tables(*files)
+
+
+def _names(values: Sequence[str]) -> list[str]:
+    """The names given, also several in one option, as in `--from USA,GBR`; a firm's name may hold a comma and a space."""
+    return [name for value in values for name in re.split(r",(?!\s)", value) if name]
+
+
+def _products(values: Sequence[str] | None) -> Any:
+    return None if not values else values[0] if len(values) == 1 else list(values)
+
+
+def _value(choice: StrEnum | None) -> str | None:
+    return None if choice is None else choice.value

@@ -1,0 +1,92 @@
+"""Tables and messages on the terminal. Names come from files: they are never read as markup or as control characters."""
+
+import json
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_LONGEST = 200
+
+
+def printable(text: str) -> str:
+    """Text without control characters and marks that turn the direction of reading; line breaks stay."""
+    return "\n".join(_CONTROL.sub("?", line) for line in text.split("\n"))
+
+
+def plain(value: Any) -> str:
+    """A value as text for a terminal: numbers grouped, dates as days, missing as a dash, control characters shown as ?."""
+    if value is None or value is pd.NaT or value is pd.NA or (isinstance(value, float) and pd.isna(value)):
+        return "–"
+    if isinstance(value, pd.Timestamp):
+        return str(value.date())
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.3g}"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    text = _CONTROL.sub("?", str(value))
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Where to print: as wide as the terminal, or wide enough for a table where there is none."""
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(file=stream, width=None if stream.isatty() else 150, highlight=False, soft_wrap=False)
+
+
+def table(frame: pd.DataFrame, columns: Mapping[str, str], *, title: str = "", top: int | None = None) -> None:
+    """Prints the columns named, under the headings given, and how many rows are not shown."""
+    shown = frame if top is None else frame.head(top)
+    drawn = Table(title=Text(title) if title else None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for name, heading in columns.items():
+        numeric = pd.api.types.is_numeric_dtype(frame[name]) and not pd.api.types.is_bool_dtype(frame[name])
+        drawn.add_column(Text(heading), justify="right" if numeric else "left", overflow="fold")
+    for row in shown[list(columns)].astype(object).itertuples(index=False):
+        drawn.add_row(*(Text(plain(value)) for value in row))
+    out = console()
+    out.print(drawn)
+    if len(shown) < len(frame):
+        out.print(Text(f"… and {len(frame) - len(shown):,} rows more"))
+
+
+def about(frame: pd.DataFrame) -> None:
+    """Prints what an answer carries beside its rows: the question, tellings left aside, notes and sources."""
+    out = console()
+    question = ", ".join(
+        f"{key} {' '.join(map(str, value)) if isinstance(value, Sequence) and not isinstance(value, str) else value}"
+        for key, value in frame.attrs.get("question", {}).items()
+    )
+    lines = [f"Question: {question}"] if question else []
+    aside = frame.attrs.get("left_aside", {})
+    if aside:
+        lines.append("Counted once; left aside: " + ", ".join(f"{n:,} {reason}" for reason, n in aside.items()))
+    lines += [f"Note: {note}" for note in frame.attrs.get("notes", [])]
+    sources = frame.attrs.get("sources", [])
+    lines += [f"Source: {s['source_id']}: {s['title']}" + (f", {s['publisher']}" if s["publisher"] else "") for s in sources[:8]]
+    if len(sources) > 8:
+        lines.append(f"… and {len(sources) - 8} sources more (all with --json)")
+    for line in lines:
+        out.print(Text(_CONTROL.sub("?", line)), style="dim")
+
+
+def rejected(sources: pd.DataFrame) -> None:
+    """Prints rows read, kept and rejected by reason for each source that was read from a file."""
+    rows = []
+    for source in sources.to_dict("records"):
+        reasons = json.loads(source["rejected"] or "{}")
+        rows.append({"file": source["file"] or source["source_id"], "read": source["rows_read"], "kept": source["rows_kept"],
+                     "rejected": sum(reasons.values()), "reasons": "; ".join(f"{n:,} {r}" for r, n in reasons.items())})
+    columns = {"file": "file", "read": "rows read", "kept": "kept", "rejected": "rejected", "reasons": "rejected because"}
+    table(pd.DataFrame(rows, columns=list(columns)), columns)
+    out = console()
+    for source in sources.to_dict("records"):
+        for reason, examples in json.loads(source.get("x_rejected_examples") or "{}").items():
+            out.print(Text(f"rejected, {plain(reason)}: {printable('; '.join(examples))}"), style="yellow")
+        if source["note"]:
+            out.print(Text(f"{plain(source['file'] or source['source_id'])}: {_CONTROL.sub('?', source['note'])}"), style="dim")
