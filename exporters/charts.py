@@ -1,6 +1,7 @@
 """Charts of the report, as SVG text: drawn without a browser, without scripts, and the same for the same table."""
 
 import re
+from typing import Any
 
 import pandas as pd
 
@@ -20,12 +21,11 @@ def legs_chart(table: pd.DataFrame) -> str:
     alt = _altair()
     order = list(dict.fromkeys(table["hub"]))
     shown = table[table["usd"].gt(0)]
-    chart = alt.Chart(shown).mark_point(size=110, strokeWidth=2).encode(
+    chart = alt.Chart(shown).mark_point(size=110, strokeWidth=2.5).encode(
         x=alt.X("usd:Q", title="US dollars (logarithmic)", scale=alt.Scale(type="log"), axis=alt.Axis(format="~s")),
         y=alt.Y("hub:N", sort=order, title=None),
         color=alt.Color("leg:N", title=None, scale=alt.Scale(range=_PALETTE)),
         shape=alt.Shape("when:N", title=None, scale=alt.Scale(range=["circle", "triangle-up"])),
-        fill=alt.condition(alt.datum.when == str(shown["when"].max()), "leg:N", alt.value("white"), legend=None),
     )
     return _svg(chart, width=620, height=max(90, 34 * len(order)))
 
@@ -43,7 +43,7 @@ def years_chart(table: pd.DataFrame) -> str:
         x=alt.X("year:O", title=None), y=alt.Y("usd:Q", title="US dollars (logarithmic)", scale=alt.Scale(type="log"),
                                                axis=alt.Axis(format="~s")),
         color=alt.Color("seller:N", title=None, scale=alt.Scale(range=_PALETTE)),
-        shape=alt.Shape("seller:N", title=None),
+        shape=alt.Shape("seller:N", legend=None),
     )
     chart = base.mark_line(invalid="break-paths-filter-domains") + base.mark_point(size=60, filled=True)
     return _svg(chart, width=620, height=300)
@@ -55,15 +55,15 @@ def months_chart(table: pd.DataFrame, events: pd.DataFrame) -> str:
     Parameters
     ----------
     table
-        `buyer`, `month` and `usd`.
+        `buyer`, `month` and `usd` (zero where covered and nothing is recorded).
     events
         `number` and `date`.
     """
     alt = _altair()
-    values = table[table["usd"].gt(0)].assign(month=table["month"].astype(str))
+    values = table.assign(month=table["month"].astype(str))
     x = alt.X("month:T", title=None, axis=alt.Axis(format="%Y-%m", labelAngle=-40))
     lines = alt.Chart(values).mark_line().encode(
-        x=x, y=alt.Y("usd:Q", title="US dollars a month (logarithmic)", scale=alt.Scale(type="log"), axis=alt.Axis(format="~s")),
+        x=x, y=alt.Y("usd:Q", title="US dollars a month", axis=alt.Axis(format="~s")),
         color=alt.Color("buyer:N", title=None, scale=alt.Scale(range=_PALETTE)),
         strokeDash=alt.StrokeDash("buyer:N", title=None),
     )
@@ -92,7 +92,7 @@ def parts_chart(table: pd.DataFrame) -> str:
     return _svg(chart, width=520, height=22 * table["weapon"].nunique())
 
 
-def _altair():  # noqa: ANN202
+def _altair() -> Any:
     try:
         import altair
         import vl_convert  # noqa: F401
@@ -101,11 +101,13 @@ def _altair():  # noqa: ANN202
     return altair
 
 
-def _svg(chart, *, width: int, height: int) -> str:  # noqa: ANN001
+def _svg(chart: Any, *, width: int, height: int) -> str:
     import vl_convert
 
     chart = chart.properties(width=width, height=height).configure_view(stroke=None).configure(
-        font="system-ui, sans-serif", background="transparent").configure_axis(labelFontSize=12, titleFontSize=12, gridColor="#e5e7eb")
-    chart = chart.configure_legend(labelFontSize=12, orient="bottom", columns=5, symbolLimit=0, labelLimit=260)
+        font="Arial, Helvetica, Liberation Sans, sans-serif", background="transparent",
+        padding={"left": 60, "right": 40, "top": 8, "bottom": 8})
+    chart = chart.configure_axis(labelFontSize=12, titleFontSize=12, gridColor="#e5e7eb")
+    chart = chart.configure_legend(labelFontSize=12, orient="bottom", columns=4, columnPadding=30, labelLimit=300)
     svg = vl_convert.vegalite_to_svg(chart.to_json())
     return re.sub(r"<!--.*?-->|<\?xml.*?\?>", "", svg, flags=re.DOTALL)

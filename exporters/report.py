@@ -16,12 +16,13 @@ from chiptrail.exporters.tables import printable
 from chiptrail.graphmodel.aggregate import counted_once
 from chiptrail.graphmodel.countries import country_name
 from chiptrail.graphmodel.network import TradeNetwork
-from chiptrail.graphmodel.periods import parse_period, precision
+from chiptrail.graphmodel.periods import parse_period
 from chiptrail.graphmodel.selection import actors_named, places
 from chiptrail.queries.hubs import transit_hubs
 from chiptrail.queries.routes import supply_routes
+from chiptrail.queries.timeline import timeline
 
-_HUBS, _ROUTES, _LINES, _WEAPONS = 12, 10, 8, 15
+_HUBS, _ROUTES, _LINES, _WEAPONS = 22, 10, 8, 15
 
 
 def write_report(
@@ -69,7 +70,7 @@ def write_report(
     }
     folder = resources.files("chiptrail.exporters") / "templates"
     engine = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    engine.filters |= {"money": _money, "text": _text, "ratio": _ratio}
+    engine.filters |= {"money": _money, "text": _text, "ratio": _ratio, "few": _few, "headings": _headings, "sentence": _sentence}
     page = engine.from_string((folder / "report.html").read_text(encoding="utf-8")).render(**context)
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -101,9 +102,23 @@ def _text(value: object, longest: int = 400) -> str:
     return shown if len(shown) <= longest else shown[: longest - 1] + "…"
 
 
+def _few(refs: str) -> str:
+    """The first two records of a leg, and how many more there are."""
+    first = refs.split("; ")
+    return _text("; ".join(first[:2])) + (f" and {len(first) - 2} more" if len(first) > 2 else "")
+
+
+def _headings(codes: str) -> str:
+    return _text(" ".join(sorted({code if "+" in code else code[:4] for code in codes.split()})), 60)
+
+
+def _sentence(note: str) -> str:
+    return _text(note[:1].upper() + note[1:] + ".")
+
+
 def _named(codes: Sequence[str]) -> str:
     names = [country_name(c) if c.isupper() and len(c) <= 5 else c for c in codes]
-    return " and ".join(names)
+    return " and ".join(f"the {n}" if n.startswith("United ") or n in ("Netherlands", "Philippines") else n for n in names)
 
 
 def _span(period: dict[str, str | None]) -> str:
@@ -241,40 +256,38 @@ def _at_hand(figure: dict, trades: pd.DataFrame) -> str:
     return f"HS {codes}, {year}: {_money(pair['value_usd'].sum())} USD (other goods, whole year)"
 
 
+def _growing(hubs: pd.DataFrame) -> list[str]:
+    """Hubs worth a line in a chart: the ranked ones, and those that send more than before."""
+    return hubs.loc[hubs["rank"].notna() | hubs["outflow_usd"].gt(hubs["outflow_before_usd"]), "hub_id"].tolist()
+
+
 def _years_svg(countries: TradeNetwork, hubs: pd.DataFrame, destinations: Sequence[str], products: Any) -> Markup | None:
-    """Yearly dispatches to the destinations of those hubs that report years."""
-    part = countries if products is None else countries.where(products=products)
-    trades = counted_once(part.where(concept="dispatched"))
-    trades = trades[trades["left_aside"].eq("") & trades["buyer_id"].isin(actors_named(countries, destinations))
-                    & precision(trades["period_start"], trades["period_end"]).eq("year")]
-    order = [h for h in hubs["hub_id"] if h in set(trades["seller_id"])][:_LINES]
-    if not order:
+    """Yearly dispatches of hubs to the destinations; years covered in part are left out."""
+    chosen = _growing(hubs)[:_LINES]
+    told = timeline(countries, by="year", origins=chosen or None, destinations=destinations, concept="dispatched", products=products)
+    told = told[told["coverage"].eq("covered") & told["seller_id"].isin(chosen)]
+    sums = told.groupby(["seller_id", told["period_start"].dt.year])["value_usd"].sum(min_count=1).unstack("seller_id")
+    if sums.empty:
         return None
-    sums = trades[trades["seller_id"].isin(order)].groupby(["seller_id", trades["period_start"].dt.year])["value_usd"].sum(min_count=1)
-    grid = sums.unstack("seller_id").reindex(range(sums.index.get_level_values(1).min(), sums.index.get_level_values(1).max() + 1))
+    grid = sums.reindex(range(sums.index.min(), sums.index.max() + 1))
     rows = [{"seller": country_name(seller), "year": str(year), "usd": value if value > 0 else None}
-            for seller in order for year, value in grid[seller].items()]
+            for seller in chosen if seller in grid for year, value in grid[seller].items()]
     return Markup(years_chart(pd.DataFrame(rows)))
 
 
 def _months_svg(countries: TradeNetwork, hubs: pd.DataFrame, products: Any, events: list[dict]) -> Markup | None:
-    """Monthly dispatches to the possible hubs, with the events of the same time."""
-    part = countries if products is None else countries.where(products=products)
-    trades = part.where(concept="dispatched").trades
-    trades = trades[trades["buyer_id"].isin(set(hubs["hub_id"]))
-                    & precision(trades["period_start"], trades["period_end"]).eq("month")]
-    if trades.empty:
+    """Monthly dispatches to the hubs, with the events of the same time; months not covered are left out."""
+    told = timeline(countries, by="month", destinations=_growing(hubs) or None, concept="dispatched", products=products)
+    told = told[told["coverage"].eq("covered") & told["buyer_id"].isin(_growing(hubs))]
+    if told.empty:
         return None
-    months = type(part)(level=part.level, actors=part.actors, trades=trades, sources=part.sources, coverage=part.coverage)
-    counted = counted_once(months)
-    counted = counted[counted["left_aside"].eq("")]
-    sums = counted.groupby(["buyer_id", "period_start"])["value_usd"].sum().reset_index()
+    sums = told.groupby(["buyer_id", "period_start"])["value_usd"].sum().reset_index()
     largest = sums.groupby("buyer_id")["value_usd"].sum().sort_values(ascending=False, kind="stable").index[:_LINES]
     sums = sums[sums["buyer_id"].isin(largest)]
     table = sums.assign(buyer=sums["buyer_id"].map(country_name), month=sums["period_start"].dt.date, usd=sums["value_usd"])
     first, last = sums["period_start"].min(), sums["period_start"].max()
-    told = [event for event in events if first <= event["date_start"] <= last]
-    dates = pd.DataFrame([{"number": e["number"], "date": e["date_start"].date()} for e in told], columns=["number", "date"])
+    shown = [event for event in events if first <= event["date_start"] <= last]
+    dates = pd.DataFrame([{"number": e["number"], "date": e["date_start"].date()} for e in shown], columns=["number", "date"])
     return Markup(months_chart(table[["buyer", "month", "usd"]], dates))
 
 

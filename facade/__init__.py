@@ -38,14 +38,13 @@ _HOME = {
     "write_report": "reporting",
     "write_table": "exporters.tables",
 }
-__all__ = ["__version__", *_HOME]  # noqa: PLE0604
+__all__ = ["__version__", *_HOME]
 
 if TYPE_CHECKING:
     from chiptrail.exporters.graph_files import export_csv as export_csv
     from chiptrail.exporters.graph_files import export_gexf as export_gexf
     from chiptrail.exporters.graph_files import export_graphml as export_graphml
     from chiptrail.exporters.html import export_html as export_html
-    from chiptrail.reporting import write_report as write_report
     from chiptrail.exporters.tables import write_table as write_table
     from chiptrail.graphmodel.errors import ChiptrailError as ChiptrailError
     from chiptrail.graphmodel.errors import InputError as InputError
@@ -69,6 +68,7 @@ if TYPE_CHECKING:
     from chiptrail.queries.panel import tabulate as tabulate
     from chiptrail.queries.routes import supply_routes as supply_routes
     from chiptrail.queries.timeline import timeline as timeline
+    from chiptrail.reporting import write_report as write_report
 
 
 def __getattr__(name: str) -> Any:

@@ -234,7 +234,7 @@ def tabulate(
 
     wanted = concept or Concept.dispatched
     answer(lambda: ct.tabulate(open_network(network), destinations=_names(destinations), by=by.value,
-                               rows="tier" if tier else "product", concept=_value(wanted), products=_products(products),
+                               goods="tier" if tier else "heading", concept=_value(wanted), products=_products(products),
                                since=since, until=until), None, top, json, csv, xlsx, dta)
 
 

@@ -40,8 +40,9 @@ def flows(network: "TradeNetwork", *, prefer: str = "exporter") -> pd.DataFrame:
     table = summarise(counted, key)
     aside = trades[trades["left_aside"].ne("")].groupby(key).size().rename("n_left_aside")
     table = table.merge(aside, how="left", left_on=key, right_index=True)
-    table.insert(table.columns.get_loc("n_without_value") + 1, "n_left_aside", table.pop("n_left_aside").fillna(0).astype(int))
-    return table
+    order = list(table.columns[:-1])
+    order.insert(order.index("n_without_value") + 1, "n_left_aside")
+    return table.assign(n_left_aside=table["n_left_aside"].fillna(0).astype("int64"))[order]
 
 
 def summarise(trades: pd.DataFrame, key: list[str]) -> pd.DataFrame:

@@ -82,7 +82,7 @@ def conform(frame: pd.DataFrame | None, table: str) -> pd.DataFrame:
         try:
             if column.dtype == TEXT:
                 values = values.astype(object).where(values.notna(), "")
-            columns[column.name] = values.astype(column.dtype)
+            columns[column.name] = values.astype(pd.api.types.pandas_dtype(column.dtype))
         except (TypeError, ValueError) as error:
             raise InputError(f"table {table}, column {column.name}: {error}; it must be {column.dtype}") from None
     extra = [name for name in frame.columns if name not in columns]

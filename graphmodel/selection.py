@@ -58,10 +58,10 @@ def actors_named(network: "TradeNetwork", names: Sequence[str]) -> set[str]:
         else:
             try:
                 codes = places([name])
-            except UnknownNameError:
+            except UnknownNameError as error:
                 raise UnknownNameError(
                     "actor or country", name, [*actors["name"], *actors["actor_id"]],
-                    "give a country (KAZ), a group (EU27), or an actor's name or id",
+                    f"give a country (KAZ), a group (EU27), or an actor's name or id; {error}",
                 ) from None
             found |= codes
             if network.level == "firms":

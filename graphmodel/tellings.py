@@ -94,10 +94,9 @@ def _compare(pair: pd.DataFrame, reason: pd.Series) -> None:
             before = pd.concat(taken)
             overlap = _overlap(told, before)
             aside = overlap.any(axis=1)
-            first = overlap.argmax(axis=1)
-            for row, hit in zip(told.index[aside], first[aside], strict=True):
-                reason.at[row] = _why(told.loc[row], before.iloc[hit])
-            told = told[~aside]
+            for place in np.flatnonzero(aside).tolist():
+                reason.at[told.index[place]] = _why(told.iloc[place], before.iloc[overlap[place].argmax()])
+            told = told[pd.Series(~aside, index=told.index)]
         taken.append(told)
 
 
@@ -155,8 +154,8 @@ def _blocs(work: pd.DataFrame, reason: pd.Series) -> None:
             whole = work[work[side].eq(bloc)]
             parts = work[work[side].isin(countries)]
             parts = parts[parts[partner].isin(set(whole[partner]))]
-            for key, members in parts.groupby(["concept", partner], sort=False):
-                told = whole[whole["concept"].eq(key[0]) & whole[partner].eq(key[1])]
+            for (concept, other), members in parts.groupby(["concept", partner], sort=False):
+                told = whole[whole["concept"].eq(str(concept)) & whole[partner].eq(str(other))]
                 if len(told):
-                    aside = _overlap(members, told).any(axis=1)
-                    reason.loc[members.index[aside]] = f"member of {bloc}, which is told as one"
+                    aside = np.flatnonzero(_overlap(members, told).any(axis=1))
+                    reason.loc[members.index.take(aside)] = f"member of {bloc}, which is told as one"

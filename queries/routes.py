@@ -123,8 +123,9 @@ def supply_routes(
     -----
     None of the words for time says that the goods are the same. Routes share legs: never add their values. `brand` links can
     only begin a route and `makes_weapon` links only end it, outside the rules of product and time; a link that belongs to a case
-    joins only trades of that case. Parts found in weapons are never crossed. Between countries the inner places of a route are neither origins nor destinations; between firms a route is given in
-    its full length: one that another leg from an origin or to a destination would lengthen stands in the longer one.
+    joins only trades of that case. Parts found in weapons are never crossed. Between countries the inner places of a route are
+    neither origins nor destinations; between firms a route is given in its full length: one that another leg from an origin or to
+    a destination would lengthen stands in the longer one.
 
     Examples
     --------
@@ -156,6 +157,7 @@ def supply_routes(
     notes += [
         coarse_note(counted, products),
         "a leg's value is what was traded between its two actors; that the same goods went on is not said",
+        CoverageIndex(network).described(),
         *(MEANING[c] for c in sorted({_concept(route) for route in routes})),
     ]
     if not routes:
@@ -179,10 +181,8 @@ def _check_versions(trades: pd.DataFrame, same_digits: int) -> None:
 
 def _edges(trades: pd.DataFrame, links: pd.DataFrame, digits: int) -> dict[str, dict[str, list[_Edge]]]:
     """Edges by seller and buyer; one edge for each kind: dispatched, origin, brand, makes_weapon."""
-    prefixes = {
-        c[:digits] for row in trades[["hs_code", "product_set"]].drop_duplicates().itertuples(index=False)
-        for c in ([row.hs_code] if row.hs_code else row.product_set.split("+")) if c
-    }
+    told = trades["hs_code"].where(trades["product_set"].eq(""), trades["product_set"]).unique()
+    prefixes = {code[:digits] for codes in told for code in str(codes).split("+") if code}
     grouped: dict[tuple[str, str, str], list[_Record]] = {}
     for row in trades.to_dict("records"):
         record = _record(row, prefixes, digits)

@@ -37,6 +37,7 @@
   };
   choose();
   const edgesInView = new vis.DataView(edges, { filter: isOn });
+  if (window.self !== window.top) data.options.interaction.zoomView = false; // the wheel scrolls the page around the frame
   const nodesInView = new vis.DataView(nodes, { filter: (n) => !hidden.has(n.id) });
   const graph = new vis.Network(canvas, { nodes: nodesInView, edges: edgesInView }, data.options);
   const fit = () => graph.fit({ maxZoomLevel: 1.5 });
