@@ -7,6 +7,7 @@ import pandas as pd
 
 from chiptrail.graphmodel.errors import ChiptrailError
 
+_USD_AXIS = {"format": "~s", "labelExpr": "replace(replace(datum.label, 'G', ' bn'), 'M', ' m')"}
 _PALETTE = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#7f7f7f", "#8c564b", "#bcbd22"]
 
 
@@ -22,8 +23,8 @@ def legs_chart(table: pd.DataFrame) -> str:
     order = list(dict.fromkeys(table["hub"]))
     shown = table[table["usd"].gt(0)]
     chart = alt.Chart(shown).mark_point(size=110, strokeWidth=2.5).encode(
-        x=alt.X("usd:Q", title="US dollars (logarithmic)", scale=alt.Scale(type="log"), axis=alt.Axis(format="~s")),
-        y=alt.Y("hub:N", sort=order, title=None),
+        x=alt.X("usd:Q", title="US dollars (logarithmic)", scale=alt.Scale(type="log"), axis=alt.Axis(**_USD_AXIS)),
+        y=alt.Y("hub:N", sort=order, title=None, axis=alt.Axis(labelLimit=260)),
         color=alt.Color("leg:N", title=None, scale=alt.Scale(range=_PALETTE)),
         shape=alt.Shape("when:N", title=None, scale=alt.Scale(range=["circle", "triangle-up"])),
     )
@@ -40,10 +41,10 @@ def years_chart(table: pd.DataFrame) -> str:
     """
     alt = _altair()
     base = alt.Chart(table).encode(
-        x=alt.X("year:O", title=None), y=alt.Y("usd:Q", title="US dollars (logarithmic)", scale=alt.Scale(type="log"),
-                                               axis=alt.Axis(format="~s")),
+        x=alt.X("year:O", title=None, axis=alt.Axis(labelAngle=0)),
+        y=alt.Y("usd:Q", title="US dollars (logarithmic)", scale=alt.Scale(type="log"), axis=alt.Axis(**_USD_AXIS)),
         color=alt.Color("seller:N", title=None, scale=alt.Scale(range=_PALETTE)),
-        shape=alt.Shape("seller:N", legend=None),
+        shape=alt.Shape("seller:N", title=None),
     )
     chart = base.mark_line(invalid="break-paths-filter-domains") + base.mark_point(size=60, filled=True)
     return _svg(chart, width=620, height=300)
@@ -63,14 +64,18 @@ def months_chart(table: pd.DataFrame, events: pd.DataFrame) -> str:
     values = table.assign(month=table["month"].astype(str))
     x = alt.X("month:T", title=None, axis=alt.Axis(format="%Y-%m", labelAngle=-40))
     lines = alt.Chart(values).mark_line().encode(
-        x=x, y=alt.Y("usd:Q", title="US dollars a month", axis=alt.Axis(format="~s")),
+        x=x, y=alt.Y("usd:Q", title="US dollars a month", axis=alt.Axis(**_USD_AXIS)),
         color=alt.Color("buyer:N", title=None, scale=alt.Scale(range=_PALETTE)),
         strokeDash=alt.StrokeDash("buyer:N", title=None),
     )
-    dates = alt.Chart(events.assign(date=events["date"].astype(str)))
-    rules = dates.mark_rule(color="#888888", strokeDash=[3, 3]).encode(x="date:T")
-    labels = dates.mark_text(align="left", dx=3, y=8, fontSize=11, color="#444444").encode(x="date:T", text="number:N")
-    return _svg(lines + rules + labels if len(events) else lines, width=620, height=300)
+    shown = events.assign(date=events["date"].astype(str))
+    rules = alt.Chart(shown).mark_rule(color="#888888", strokeDash=[3, 3]).encode(x="date:T")
+    numbers = [  # on three heights, so that neighbours do not meet
+        alt.Chart(shown.iloc[i::3]).mark_text(align="left", dx=3, y=8 + 13 * i, fontSize=11, color="#444444").encode(
+            x="date:T", text="number:N")
+        for i in range(min(3, len(shown)))
+    ]
+    return _svg(alt.layer(lines, rules, *numbers) if len(shown) else lines, width=620, height=300)
 
 
 def parts_chart(table: pd.DataFrame) -> str:
@@ -85,9 +90,9 @@ def parts_chart(table: pd.DataFrame) -> str:
     groups = list(dict.fromkeys(table["makers"]))
     chart = alt.Chart(table).mark_bar().encode(
         x=alt.X("n_parts:Q", title="different parts found"),
-        y=alt.Y("weapon:N", sort=list(dict.fromkeys(table["weapon"])), title=None, axis=alt.Axis(labelLimit=260)),
+        y=alt.Y("weapon:N", sort=list(dict.fromkeys(table["weapon"])), title=None, axis=alt.Axis(labelLimit=340)),
         color=alt.Color("makers:N", title=None, sort=groups, scale=alt.Scale(domain=groups, range=["#0072b2", "#c9ced6"])),
-        order=alt.Order("makers:N", sort="descending"),
+        order=alt.Order("makers:N"),
     )
     return _svg(chart, width=520, height=22 * table["weapon"].nunique())
 

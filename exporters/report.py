@@ -15,9 +15,10 @@ from chiptrail.exporters.html import graph_page, script_hashes
 from chiptrail.exporters.tables import printable
 from chiptrail.graphmodel.aggregate import counted_once
 from chiptrail.graphmodel.countries import country_name
+from chiptrail.graphmodel.errors import UnknownNameError
 from chiptrail.graphmodel.network import TradeNetwork
 from chiptrail.graphmodel.periods import parse_period
-from chiptrail.graphmodel.selection import actors_named, places
+from chiptrail.graphmodel.selection import places
 from chiptrail.queries.hubs import transit_hubs
 from chiptrail.queries.routes import supply_routes
 from chiptrail.queries.timeline import timeline
@@ -52,35 +53,33 @@ def write_report(
     period = {key: hubs.attrs["question"].get(key) for key in ("since", "until")}
     dispatched = transit_hubs(countries, **ask, **period, concept="dispatched")
     routes = supply_routes(countries, **ask, **period, k=_ROUTES)
-    cases = supply_routes(firms, origins=_known(firms, origins), destinations=_known(firms, destinations), k=10_000, max_hops=6)
+    cases = supply_routes(firms, origins=origins, destinations=destinations, k=10_000, max_hops=6)
     parts = _parts(firms, origins)
     told_events = _events(events, hubs)
     context = {
-        "question": _question(hubs), "period": _span(period), "before": hubs.attrs["question"].get("against", ""),
+        "period": _span(period), "before": hubs.attrs["question"].get("against", ""), "goods": _goods(hubs, products),
         "origin": _named(origins), "destination": _named(destinations),
-        "hubs": _hub_rows(hubs), "ranked": int(hubs["rank"].notna().sum()), "more_hubs": max(0, len(hubs) - _HUBS),
+        "hubs": hubs.head(_HUBS).to_dict("records"), "more_hubs": max(0, len(hubs) - _HUBS),
+        "ranked": hubs[hubs["rank"].notna()].to_dict("records"), "grown": _grown(hubs),
         "hub_notes": hubs.attrs["notes"], "shares": _origin_shares(countries, hubs, dispatched, origins, period),
         "legs_svg": _legs_svg(hubs), "routes": _route_rows(routes), "route_notes": routes.attrs["notes"],
         "cases": _case_rows(cases), "parts": parts, "figures": _figure_rows(figures, countries, firms, origins),
         "years_svg": _years_svg(countries, hubs, destinations, products), "events": told_events,
-        "months_svg": _months_svg(countries, hubs, products, told_events),
+        **_months(countries, hubs, products, told_events),
         "graphs": _graphs(countries, firms, hubs, routes, period, products),
-        "sources": _source_rows(hubs, dispatched, routes, firms), "command": command, "left_aside": hubs.attrs["left_aside"],
+        "sources": _cited_all(countries, [hubs, dispatched, routes]), "documents": _cited_all(firms, [cases]),
+        "other_sources": _cited_all(firms, [cases], others=True), "command": command, "left_aside": hubs.attrs["left_aside"],
         "policy_hashes": " ".join(f"'{value}'" for value in script_hashes()),
     }
     folder = resources.files("chiptrail.exporters") / "templates"
     engine = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    engine.filters |= {"money": _money, "text": _text, "ratio": _ratio, "few": _few, "headings": _headings, "sentence": _sentence}
+    engine.filters |= {"money": _money, "text": _text, "ratio": _ratio, "few": _few, "headings": _headings, "sentence": _sentence,
+                       "place": _place}
     page = engine.from_string((folder / "report.html").read_text(encoding="utf-8")).render(**context)
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(page.encode("utf-8"))
     return target
-
-
-def _known(network: TradeNetwork, names: Sequence[str]) -> list[str]:
-    """The names as countries where the network of firms does not know the actor."""
-    return [name for name in names if actors_named(network, [name])]
 
 
 def _money(value: float) -> str:
@@ -113,7 +112,20 @@ def _headings(codes: str) -> str:
 
 
 def _sentence(note: str) -> str:
-    return _text(note[:1].upper() + note[1:] + ".")
+    is_column = "_" in note.partition(" ")[0]
+    return _text((note if is_column else note[:1].upper() + note[1:]) + ".")
+
+
+def _place(codes: str) -> str:
+    """Names of countries in a code or codes joined by +; a code of no country stays."""
+    return " + ".join(_name(code) for code in codes.split("+"))
+
+
+def _name(code: str) -> str:
+    try:
+        return country_name(code)
+    except UnknownNameError:
+        return {"WLD": "World"}.get(code, code)
 
 
 def _named(codes: Sequence[str]) -> str:
@@ -126,12 +138,18 @@ def _span(period: dict[str, str | None]) -> str:
     return since or "" if since == until else f"{since or '…'} to {until or '…'}"
 
 
-def _question(hubs: pd.DataFrame) -> dict[str, Any]:
-    return dict(hubs.attrs["question"])
+def _goods(hubs: pd.DataFrame, products: str | Sequence[str] | None) -> str:
+    """The products asked for, else the headings of the records counted."""
+    if products is not None:
+        return " ".join([products] if isinstance(products, str) else products)
+    headings = {code[:4] for column in ("inflow_products", "outflow_products") for text in hubs[column]
+                for codes in text.split() for code in codes.split("+")}
+    return "HS " + ", ".join(sorted(headings)) if headings else "all that the data hold"
 
 
-def _hub_rows(hubs: pd.DataFrame) -> list[dict]:
-    return hubs.head(_HUBS).to_dict("records")
+def _grown(hubs: pd.DataFrame) -> list[dict]:
+    """Places that sent more to the destinations than before, but whose inflow is not covered."""
+    return hubs[hubs["inflow_coverage"].eq("not covered") & hubs["outflow_usd"].gt(hubs["outflow_before_usd"])].to_dict("records")
 
 
 def _origin_shares(
@@ -224,13 +242,21 @@ def _figure_rows(figures: pd.DataFrame, countries: TradeNetwork, firms: TradeNet
     trades = trades[trades["left_aside"].eq("")]
     parts = _parts_numbers(firms, origins)
     rows = []
-    for figure in figures[figures["note"].str.startswith("Founding article")].to_dict("records"):
+    told = figures[figures["note"].str.startswith("Founding article")].to_dict("records")
+    for figure in told:
         unit = figure["unit"]
         shown = f"{figure['value_num']:g} %" if unit == "percent" else f"{figure['value_num']:,.0f}" if unit == "count" else (
             f"{_money(figure['value_num'])} {unit}")
         here = _at_hand(figure, trades) if unit == "USD" else parts.get((figure["product_list"][:17], unit), "")
-        rows.append({**figure, "shown": shown, "at_hand": here or "not covered"})
+        rows.append({**figure, "shown": shown, "onward": _onward(figure, told), "at_hand": here or "not covered"})
     return rows
+
+
+def _onward(figure: dict, told: list[dict]) -> str:
+    """The share that an outflow is of the inflow that another figure tells for the same goods and period."""
+    same = [f for f in told if f["importer"] == figure["exporter"] and f["unit"] == figure["unit"] == "USD"
+            and (f["product_list"], f["period"]) == (figure["product_list"], figure["period"])]
+    return "".join(f" ({100 * figure['value_num'] / f['value_num']:.0f} % of what came from {_place(f['exporter'])})" for f in same)
 
 
 def _parts_numbers(firms: TradeNetwork, origins: Sequence[str]) -> dict[tuple[str, str], str]:
@@ -275,12 +301,16 @@ def _years_svg(countries: TradeNetwork, hubs: pd.DataFrame, destinations: Sequen
     return Markup(years_chart(pd.DataFrame(rows)))
 
 
-def _months_svg(countries: TradeNetwork, hubs: pd.DataFrame, products: Any, events: list[dict]) -> Markup | None:
-    """Monthly dispatches to the hubs, with the events of the same time; months not covered are left out."""
-    told = timeline(countries, by="month", destinations=_growing(hubs) or None, concept="dispatched", products=products)
-    told = told[told["coverage"].eq("covered") & told["buyer_id"].isin(_growing(hubs))]
+def _months(countries: TradeNetwork, hubs: pd.DataFrame, products: Any, events: list[dict]) -> dict[str, Any]:
+    """Chart of the monthly dispatches to the hubs, with the events of the same time, and how many places sent them.
+
+    Months that are not covered are left out.
+    """
+    chosen = _growing(hubs)
+    told = timeline(countries, by="month", destinations=chosen or None, concept="dispatched", products=products)
+    told = told[told["coverage"].eq("covered") & told["buyer_id"].isin(chosen)]
     if told.empty:
-        return None
+        return {"months_svg": None}
     sums = told.groupby(["buyer_id", "period_start"])["value_usd"].sum().reset_index()
     largest = sums.groupby("buyer_id")["value_usd"].sum().sort_values(ascending=False, kind="stable").index[:_LINES]
     sums = sums[sums["buyer_id"].isin(largest)]
@@ -288,7 +318,8 @@ def _months_svg(countries: TradeNetwork, hubs: pd.DataFrame, products: Any, even
     first, last = sums["period_start"].min(), sums["period_start"].max()
     shown = [event for event in events if first <= event["date_start"] <= last]
     dates = pd.DataFrame([{"number": e["number"], "date": e["date_start"].date()} for e in shown], columns=["number", "date"])
-    return Markup(months_chart(table[["buyer", "month", "usd"]], dates))
+    sellers = sorted({country_name(seller) for seller in told["seller_id"]})
+    return {"months_svg": Markup(months_chart(table[["buyer", "month", "usd"]], dates)), "month_sellers": sellers}
 
 
 def _events(events: pd.DataFrame, hubs: pd.DataFrame) -> list[dict]:

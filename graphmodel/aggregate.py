@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from chiptrail.graphmodel.schema import BASES
@@ -54,6 +55,7 @@ def summarise(trades: pd.DataFrame, key: list[str]) -> pd.DataFrame:
         unknown=trades["value_usd"].isna(),
     )
     groups = work.groupby(key, sort=True)
+    place = groups.ngroup().to_numpy()
     table = pd.DataFrame(
         {
             "known_usd": groups["value_usd"].sum(min_count=1),
@@ -61,20 +63,20 @@ def summarise(trades: pd.DataFrame, key: list[str]) -> pd.DataFrame:
             "n_without_value": groups["unknown"].sum().astype("int64"),
             "first_date": groups["period_start"].min(),
             "last_date": groups["period_end"].max(),
-            "products": groups["product"].agg(_joined),
+            "products": _joined(work["product"], place, " "),
             "basis": groups["weakness"].max().map(dict(enumerate(BASES))).astype("str"),
-            "reported_by": groups["reported_by"].agg(_listed),
-            "sources": groups["source_id"].agg(_listed),
-            "record_refs": groups["record_ref"].agg("; ".join),
+            "reported_by": _joined(work["reported_by"], place, "; "),
+            "sources": _joined(work["source_id"], place, "; "),
+            "record_refs": _joined(work["record_ref"], place, "; "),
         }
     )
     table.insert(0, "value_usd", table["known_usd"].where(table["n_without_value"].eq(0)))
     return table.reset_index()
 
 
-def _joined(values: pd.Series) -> str:
-    return " ".join(sorted(set(values) - {""}))
-
-
-def _listed(values: pd.Series) -> str:
-    return "; ".join(sorted(set(values) - {""}))
+def _joined(values: pd.Series, place: np.ndarray, separator: str) -> pd.api.extensions.ExtensionArray:
+    """For each group the different values, sorted and joined; empty ones are left out."""
+    found: list[set[str]] = [set() for _ in range(place.max() + 1 if len(place) else 0)]
+    for group, value in zip(place.tolist(), values.tolist(), strict=True):
+        found[group].add(value)
+    return pd.array([separator.join(sorted(group - {""})) for group in found], dtype="str")

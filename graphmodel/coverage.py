@@ -63,7 +63,10 @@ class CoverageIndex:
         first, last
             Days of the question; None for any.
         """
-        pairs = [(s, b) for s in sellers for b in buyers if s != b]
+        if not self._rows:
+            return NOTHING
+        homes = {self._place.get(s) or s for s in sellers}, {self._place.get(b) or b for b in buyers}
+        pairs = [(s, b) for s in sorted(homes[0]) for b in sorted(homes[1]) if s != b or homes[0] == homes[1]]
         found = [rows for s, b in pairs if (rows := self._matching(s, b, concept, codes, first, last))]
         if not found:
             return NOTHING
@@ -86,7 +89,6 @@ class CoverageIndex:
         self, seller: str, buyer: str, concept: str, codes: frozenset[str] | None, first: pd.Timestamp | None,
         last: pd.Timestamp | None,
     ) -> list[dict]:
-        seller, buyer = self._place.get(seller) or seller, self._place.get(buyer) or buyer
         sides = [("import", buyer, seller)] if concept == "origin" else [("export", seller, buyer), ("import", buyer, seller)]
         return [
             row

@@ -25,8 +25,8 @@ def parse_period(text: str) -> tuple[pd.Timestamp, pd.Timestamp]:
     >>> [str(day.date()) for day in parse_period("2022-01/2022-09")]
     ['2022-01-01', '2022-09-30']
     """
-    first, _, last = text.strip().partition("/")
-    start, end = _days(first, text), _days(last or first, text)
+    first, slash, last = text.strip().partition("/")
+    start, end = _days(first, text), _days(last if slash else first, text)
     if start[0] > end[1]:
         raise InputError(f"period {text!r} ends before it begins")
     return start[0], end[1]

@@ -8,9 +8,11 @@ import pandas as pd
 from chiptrail.graphmodel.errors import ValidationError
 from chiptrail.graphmodel.schema import KEYS, LEVELS, REFERENCES, TABLES, TEXT, Column
 
+_HS = (r"(\d{2}|\d{4}|\d{6}|\d{8,12})?", "HS codes have 2, 4, 6 or 8 to 12 digits; did it lose a leading zero?")
 _PATTERNS = {
-    ("trades", "hs_code"): (r"(\d{2}|\d{4}|\d{6}|\d{8,12})?", "HS codes have 2, 4, 6 or 8 to 12 digits; did it lose a leading zero?"),
-    ("links", "hs_code"): (r"(\d{2}|\d{4}|\d{6}|\d{8,12})?", "HS codes have 2, 4, 6 or 8 to 12 digits; did it lose a leading zero?"),
+    ("trades", "hs_code"): _HS,
+    ("links", "hs_code"): _HS,
+    ("totals", "hs_code"): _HS,
     ("trades", "product_set"): (r"(\d{2,12}(\+\d{2,12})+)?", "a product set is HS codes joined by +"),
     ("trades", "currency"): (r"([A-Z]{3})?", "currencies are ISO 4217 codes such as USD"),
     ("actors", "country"): (r"([A-Z]{3}|[A-Z]+\d+)?", "countries are ISO 3166 alpha-3 codes such as KAZ"),
@@ -118,12 +120,16 @@ def _trade_problems(level: str, tables: Mapping[str, pd.DataFrame]) -> list[str]
         rejected = sources["rejected"].map(_count_rejected)
         off = sources[sources["rows_read"].ne(sources["rows_kept"] + rejected)]
         if len(off):
-            problems.append(f"sources.rows_read: must be rows_kept plus the rejected{_samples('sources', off, 'rows_read')}")
+            problems.append(f"sources.rows_read: must be rows_kept plus the counts in rejected{_samples('sources', off, 'rows_read')}")
     return problems
 
 
 def _count_rejected(text: str) -> int:
-    return sum(json.loads(text).values()) if text else 0
+    """Rows rejected in all; -1 if the text is no JSON object of counts, so that read = kept + rejected fails."""
+    try:
+        return sum(json.loads(text).values()) if text else 0
+    except (ValueError, AttributeError, TypeError):
+        return -1
 
 
 def _samples(table: str, rows: pd.DataFrame, column: str) -> str:

@@ -141,14 +141,13 @@ def _told_otherwise(table: pd.DataFrame, asked: pd.Series, trades: pd.DataFrame,
     ends = trades["period_end"].fillna(pd.Timestamp.max.as_unit("us"))
     for seller, buyer, code, start, end in zip(trades["seller_id"], trades["buyer_id"], trades["code"], starts, ends, strict=True):
         told.setdefault((seller, buyer), []).append((start, end, frozenset({code})))
+    days = {p: (p.start_time, p.end_time) for p in table["period"].unique()}
     result = np.zeros(len(table), dtype=bool)
-    for i in np.flatnonzero(asked.to_numpy()):
-        row = table.iloc[i]
-        first, last = row["period"].start_time, row["period"].end_time
-        result[i] = any(
-            start <= last and first <= end and overlaps(codes, goods[row["product"]].codes)
-            for start, end, codes in told[row["seller_id"], row["buyer_id"]]
-        )
+    result[asked.to_numpy()] = [
+        any(start <= days[period][1] and days[period][0] <= end and overlaps(codes, goods[product].codes)
+            for start, end, codes in told[seller, buyer])
+        for seller, buyer, product, period in table.loc[asked, [*KEY, "period"]].itertuples(index=False, name=None)
+    ]
     return result
 
 

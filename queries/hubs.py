@@ -108,15 +108,16 @@ def transit_hubs(
     earlier_legs = _legs(earlier, network, question)
     graph, routes = _routes_through(trades, network, question)
     between = _betweenness(graph, question)
+    mine, earlier_mine = _by_hub(legs), _by_hub(earlier_legs)
     rows = []
     for hub in _candidates(network, legs):
         seen = {
             side: observed_leg(coverage, hub, side, question, first, last) for side in ("in", "out")
         }
         goods = {side: observed_leg(coverage, hub, side, question, None, None).products for side in ("in", "out")}
-        now = _sums(hub, legs, goods)
-        then = _sums(hub, earlier_legs, goods, _same_months(hub, coverage, question, before, seen, first))
-        rows.append(_row(hub, now, then, legs, seen) | {
+        now = _sums(mine[hub], goods)
+        then = _sums(earlier_mine.get(hub, legs.iloc[:0]), goods, _same_months(hub, coverage, question, before, seen, first))
+        rows.append(_row(hub, now, then, mine[hub], seen) | {
             "share_of_routes": routes.get(hub, 0.0), "betweenness": between.get(hub, 0.0)})
     table = _finish(rows, network, question, legs)
     notes += _notes(table, network, question, coverage)
@@ -194,14 +195,18 @@ def _month_end(now: pd.Timestamp, then: pd.Timestamp) -> pd.Timestamp:
     return then + pd.offsets.MonthEnd(0) if now.is_month_end else then
 
 
+def _by_hub(legs: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    needed = ["side", "other", "goods_code", "value", "currency", "value_usd", "period_start", "period_end"]
+    return {str(hub): rows for hub, rows in legs.groupby("hub", sort=False)[needed]}
+
+
 def _sums(
-    hub: str, legs: pd.DataFrame, goods: dict[str, frozenset[str]], same_months: dict | None = None
+    mine: pd.DataFrame, goods: dict[str, frozenset[str]], same_months: dict | None = None
 ) -> dict[str, pd.DataFrame | dict[str, float]]:
     """The records of both legs that compare, and per leg the sum by class of goods.
 
     `goods` are the codes that the data cover of each leg at any time; where both have some, only goods that both cover compare.
     """
-    mine = legs[legs["hub"].eq(hub)]
     rows = {side: mine[mine["side"].eq(side)] for side in ("in", "out")}
     if same_months is not None:
         for side, (_, spans) in same_months.items():
@@ -255,10 +260,9 @@ def _throughput(sums: dict, values: dict[str, float], seen: dict[str, Observed])
     return float(sum(min(sums["in"][c], sums["out"][c]) for c in shared))
 
 
-def _row(hub: str, now: dict, then: dict, legs: pd.DataFrame, seen: dict[str, Observed]) -> dict:
+def _row(hub: str, now: dict, then: dict, mine: pd.DataFrame, seen: dict[str, Observed]) -> dict:
     values = {side: _leg_value(now[side], seen[side]) for side in ("in", "out")}
     earlier = {side: _leg_value(then[side], NOTHING) for side in ("in", "out")}
-    mine = legs[legs["hub"].eq(hub)]
     row = {
         "hub_id": hub, "inflow_usd": values["in"], "outflow_usd": values["out"],
         "throughput_max_usd": _throughput(now, values, seen),

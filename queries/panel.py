@@ -107,8 +107,7 @@ def tabulate(
     found = described_actors(network, found.rename(columns={f"{hub}_id": "actor_id"}))
     found["period"] = period_texts(found["period"])
     table = _wide(found).assign(concept=concept)
-    partly = found[found["n_records"].gt(0) & found["coverage"].ne("covered") | ~found["observed"]]
-    short = sorted(set(partly["period"]) & set(found.loc[found["n_records"].gt(0), "period"]))
+    short = _short(found)
     notes = [
         *scope_notes(network, concept, trades),
         f"not all corridors and goods are covered, so sums may be too small: {', '.join(short)}" if short else "",
@@ -220,6 +219,14 @@ def _wide(found: pd.DataFrame) -> pd.DataFrame:
     cells_of = total.reindex(known.index).where(known).rename("value_usd").reset_index()
     table = cells_of.pivot(index=key, columns="period", values="value_usd").rename_axis(columns=None).reset_index()
     return table.rename(columns={"actor_id": "hub_id", "actor": "hub"}).sort_values(["hub_id", "product"], kind="stable")
+
+
+def _short(found: pd.DataFrame) -> list[str]:
+    """Periods in which the sum of a hub and product may lack trade that the data do not cover."""
+    work = found.assign(recorded=found["n_records"].gt(0), lacking=found["coverage"].ne("covered"))
+    groups = work.groupby(["actor_id", "product", "period"])
+    short = groups["recorded"].any() & groups["lacking"].any()
+    return sorted(set(short.index[short].get_level_values("period")))
 
 
 def _comparable(trades: pd.DataFrame, digits: int, deep: pd.Series) -> pd.DataFrame:

@@ -23,6 +23,14 @@
   for (const item of [...data.nodes, ...data.edges]) item.title = evidence(item);
 
   const canvas = document.getElementById("graph");
+  const framed = window.self !== window.top;
+  const fillFrame = () => { // canvas and legend fill a frame, so that nothing scrolls inside it
+    if (!framed) return;
+    const top = canvas.getBoundingClientRect().top + window.scrollY;
+    const below = document.querySelector("main").getBoundingClientRect().bottom - canvas.getBoundingClientRect().bottom;
+    canvas.style.height = `${window.innerHeight - top - below - 16}px`;
+  };
+  fillFrame();
   for (const n of data.nodes) [n.x, n.y] = canvas.clientWidth < 700 ? n.narrow : n.wide;
   const nodes = new vis.DataSet(data.nodes);
   const edges = new vis.DataSet(data.edges);
@@ -37,7 +45,7 @@
   };
   choose();
   const edgesInView = new vis.DataView(edges, { filter: isOn });
-  if (window.self !== window.top) data.options.interaction.zoomView = false; // the wheel scrolls the page around the frame
+  if (framed) data.options.interaction.zoomView = false; // the wheel scrolls the page around the frame
   const nodesInView = new vis.DataView(nodes, { filter: (n) => !hidden.has(n.id) });
   const graph = new vis.Network(canvas, { nodes: nodesInView, edges: edgesInView }, data.options);
   const fit = () => graph.fit({ maxZoomLevel: 1.5 });
@@ -116,5 +124,9 @@
   const zoom = (factor) => graph.moveTo({ scale: graph.getScale() * factor });
   document.getElementById("closer").addEventListener("click", () => zoom(1.4));
   document.getElementById("farther").addEventListener("click", () => zoom(1 / 1.4));
-  new ResizeObserver(() => graph.redraw()).observe(canvas);
+  window.addEventListener("resize", fillFrame); // a frame may get its size after its page has run
+  new ResizeObserver(() => {
+    graph.redraw();
+    fit();
+  }).observe(canvas);
 })();

@@ -140,7 +140,8 @@ def test_measures_equal_brute_force(build, seed):
     values = {pair: float(2 ** rng.randint(0, 9)) for pair in pairs}
     table = by_id(centrality(build([(s, b, "8542", "2022", v) for (s, b), v in values.items()]), concept="dispatched"))
     nodes = sorted({n for pair in pairs for n in pair})
-    for suffix, distance in (("", dict.fromkeys(pairs, 1)), ("_by_value", {p: max(values.values()) / v for p, v in values.items()})):
+    by_value = {pair: max(values.values()) / value for pair, value in values.items()}
+    for suffix, distance in (("", dict.fromkeys(pairs, 1)), ("_by_value", by_value)):
         best = slow_paths(distance, nodes)
         for node in nodes:
             between = sum(sum(node in p[1:-1] for p in paths) / len(paths) for _, paths in best.values())

@@ -1,0 +1,66 @@
+"""Zero, partly known and not observed are told apart."""
+
+import pytest
+
+from chiptrail.graphmodel.coverage import CoverageIndex
+from chiptrail.graphmodel.errors import InputError
+from chiptrail.graphmodel.periods import parse_period, window
+
+ORIGIN = {"flow": "import", "partner_concept": "origin"}
+MONTHS = {"resolution": "month"}
+YEARS = {"resolution": "year"}
+
+
+def ask(network, sellers, buyers, since, until, *, concept="dispatched", codes=None):
+    first, last = window(since, until)
+    found = CoverageIndex(network).observed(sellers, buyers, concept=concept, codes=codes and frozenset(codes), first=first, last=last)
+    return found.text
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "text"),
+    [("2022", "2022", "covered"), ("2022-03", "2022-05", "covered"), ("2022", "2023", "partly: only 2022"),
+     ("2021", "2022", "partly: only 2022"), ("2023", "2023", "not covered")],
+)
+def test_periods(build, since, until, text):
+    network = build([("KAZ", "RUS", "8542", "2022", 1.0)], coverage=[("KAZ", "RUS", "8542", "2022", MONTHS)])
+    assert ask(network, ["KAZ"], ["RUS"], since, until) == text
+
+
+def test_a_yearly_source_does_not_cover_some_months(build):
+    network = build([("KAZ", "RUS", "8542", "2022", 1.0)], coverage=[("KAZ", "RUS", "8542", "2021/2022", YEARS)])
+    assert ask(network, ["KAZ"], ["RUS"], "2022-01", "2022-11") == "not covered"
+    assert ask(network, ["KAZ"], ["RUS"], "2021-06", "2022-12") == "partly: only 2022"
+    assert ask(network, ["KAZ"], ["RUS"], "2021", "2022") == "covered"
+
+
+def test_reports_of_both_sides_cover_a_dispatch(build):
+    network = build([("KAZ", "RUS", "8542", "2022", 1.0)], coverage=[
+        ("KAZ", "RUS", "8542", "2022-01/2022-06", MONTHS),
+        ("RUS", "KAZ TUR", "8542", "2022-07/2022-12", MONTHS | {"flow": "import", "partner_concept": "consignment"})])
+    assert ask(network, ["KAZ"], ["RUS"], "2022", "2022") == "covered"
+    assert ask(network, ["TUR"], ["RUS"], "2022", "2022") == "partly: only 2022-07/2022-12"
+    assert ask(network, ["KAZ"], ["RUS"], "2022", "2022", concept="origin") == "not covered"
+
+
+def test_origin_is_covered_by_the_importer_alone(build):
+    network = build([("USA", "KAZ", "8542", "2022", 1.0)], coverage=[("KAZ", "*", "8541+8542", "2022", ORIGIN), ("USA", "*", "*", "2022")])
+    assert ask(network, ["USA"], ["KAZ"], "2022", "2022", concept="origin", codes=["8542"]) == "covered"
+    assert ask(network, ["USA"], ["KAZ"], "2022", "2022", concept="origin", codes=["8471"]) == "not covered"
+    assert ask(network, ["USA"], ["TUR"], "2022", "2022", concept="origin") == "not covered"
+
+
+def test_some_of_several_pairs(build):
+    network = build([("DEU", "KAZ", "8542", "2022", 1.0)], coverage=[("DEU", "KAZ", "8542", "2022"), ("LTU", "KAZ", "8542", "2022")])
+    assert ask(network, ["DEU", "LTU", "CYP"], ["KAZ"], "2022", "2022") == "partly: 2 of 3 pairs"
+
+
+def test_firms_are_covered_where_their_country_reports(build):
+    network = build([("a.KAZ", "b.RUS", "8542", "2022", 1.0)], level="firms", coverage=[("KAZ", "RUS", "*", "2022")])
+    assert ask(network, ["a.KAZ"], ["b.RUS"], "2022", "2022") == "covered"
+
+
+@pytest.mark.parametrize("text", ["2022-13", "2022-02-30", "20220101", "2022/", "2023/2022", "", "next year", "2022-1"])
+def test_bad_periods_are_refused(text):
+    with pytest.raises(InputError, match="period"):
+        parse_period(text)
