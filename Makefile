@@ -37,5 +37,6 @@ bench: $(READY) ## compare speed with the pandas + networkx script a user would 
 soak: $(READY) ## run the long campaigns in full
 	CHIPTRAIL_SOAK=1 $(BIN)/python -m pytest -m soak
 
-docs: $(READY) ## write docs/data-model.md from the schema
+docs: $(READY) ## write the data model page and the pictures
 	$(BIN)/python docs/make_data_model.py
+	$(BIN)/python docs/make_pictures.py

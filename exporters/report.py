@@ -54,6 +54,8 @@ def write_report(
     dispatched = transit_hubs(countries, **ask, **period, concept="dispatched")
     routes = supply_routes(countries, **ask, **period, k=_ROUTES)
     cases = supply_routes(firms, origins=origins, destinations=destinations, k=10_000, max_hops=6)
+    is_part = firms.links["kind"].eq("component_found")
+    parts_found, other_links = firms.links[is_part], firms.links[~is_part]
     parts = _parts(firms, origins)
     told_events = _events(events, hubs)
     context = {
@@ -67,8 +69,8 @@ def write_report(
         "years_svg": _years_svg(countries, hubs, destinations, products), "events": told_events,
         **_months(countries, hubs, products, told_events),
         "graphs": _graphs(countries, firms, hubs, routes, period, products),
-        "sources": _cited_all(countries, [hubs, dispatched, routes]), "documents": _cited_all(firms, [cases]),
-        "other_sources": _cited_all(firms, [cases], others=True), "command": command, "left_aside": hubs.attrs["left_aside"],
+        "sources": _listed(countries, hubs, dispatched, routes) + _listed(firms, parts_found, firms.listings),
+        "documents": _listed(firms, firms.trades, other_links), "command": command, "left_aside": hubs.attrs["left_aside"],
         "policy_hashes": " ".join(f"'{value}'" for value in script_hashes()),
     }
     folder = resources.files("chiptrail.exporters") / "templates"
@@ -319,7 +321,8 @@ def _months(countries: TradeNetwork, hubs: pd.DataFrame, products: Any, events: 
     shown = [event for event in events if first <= event["date_start"] <= last]
     dates = pd.DataFrame([{"number": e["number"], "date": e["date_start"].date()} for e in shown], columns=["number", "date"])
     sellers = sorted({country_name(seller) for seller in told["seller_id"]})
-    return {"months_svg": Markup(months_chart(table[["buyer", "month", "usd"]], dates)), "month_sellers": sellers}
+    return {"months_svg": Markup(months_chart(table[["buyer", "month", "usd"]], dates)), "month_sellers": sellers,
+            "month_codes": sorted(set(told["product"]))}
 
 
 def _events(events: pd.DataFrame, hubs: pd.DataFrame) -> list[dict]:
@@ -352,9 +355,9 @@ def _graphs(
     return [{"title": title, "srcdoc": Markup(html.escape(graph_page(network, title=title)))} for title, network in pages]
 
 
-def _source_rows(hubs: pd.DataFrame, dispatched: pd.DataFrame, routes: pd.DataFrame, firms: TradeNetwork) -> list[dict]:
-    known = {s["source_id"]: s for table in (hubs, dispatched, routes) for s in table.attrs["sources"]}
-    known |= {s["source_id"]: s for s in firms.sources.to_dict("records") if s["rows_kept"] > 0}
-    return [{**source, **_cited(source)} for _, source in sorted(known.items(), key=lambda item: (item[1]["publisher"], item[0]))]
-
-
+def _listed(network: TradeNetwork, *tables: pd.DataFrame) -> list[dict]:
+    """Sources of a network's records or of answers about it, by publisher."""
+    used = {s["source_id"] for table in tables for s in table.attrs.get("sources", [])}
+    used |= {s for table in tables if "source_id" in table for s in table["source_id"]}
+    chosen = network.sources[network.sources["source_id"].isin(used)].sort_values(["publisher", "source_id"], kind="stable")
+    return [{**source, **_cited(source)} for source in chosen.to_dict("records")]
