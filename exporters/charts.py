@@ -44,7 +44,7 @@ def years_chart(table: pd.DataFrame) -> str:
         x=alt.X("year:O", title=None, axis=alt.Axis(labelAngle=0)),
         y=alt.Y("usd:Q", title="US dollars (logarithmic)", scale=alt.Scale(type="log"), axis=alt.Axis(**_USD_AXIS)),
         color=alt.Color("seller:N", title=None, scale=alt.Scale(range=_PALETTE)),
-        shape=alt.Shape("seller:N", title=None),
+        shape=alt.Shape("seller:N", legend=None),
     )
     chart = base.mark_line(invalid="break-paths-filter-domains") + base.mark_point(size=60, filled=True)
     return _svg(chart, width=620, height=300)

@@ -88,7 +88,7 @@ def _money(value: float) -> str:
     """US dollars in words short enough for a table; rounded to three digits."""
     if pd.isna(value):
         return "not known"
-    for size, word in ((1e9, " bn"), (1e6, " m"), (1e3, " k")):
+    for size, word in ((1e9, "\u00a0bn"), (1e6, "\u00a0m"), (1e3, "\u00a0k")):
         if abs(value) >= size:
             return f"{value / size:.3g}{word}" if abs(value) / size < 1000 else f"{value / size:,.0f}{word}"
     return f"{value:.3g}"
@@ -258,7 +258,7 @@ def _onward(figure: dict, told: list[dict]) -> str:
     """The share that an outflow is of the inflow that another figure tells for the same goods and period."""
     same = [f for f in told if f["importer"] == figure["exporter"] and f["unit"] == figure["unit"] == "USD"
             and (f["product_list"], f["period"]) == (figure["product_list"], figure["period"])]
-    return "".join(f" ({100 * figure['value_num'] / f['value_num']:.0f} % of what came from {_place(f['exporter'])})" for f in same)
+    return "".join(f"; {100 * figure['value_num'] / f['value_num']:.0f} % of what came from {_place(f['exporter'])}" for f in same)
 
 
 def _parts_numbers(firms: TradeNetwork, origins: Sequence[str]) -> dict[tuple[str, str], str]:
@@ -352,7 +352,8 @@ def _graphs(
     pages.append(("Documented cases of firms", TradeNetwork(
         level="firms", actors=actors[actors["actor_id"].isin(named)], trades=firms.trades, links=without_parts,
         listings=listings[listings["actor_id"].isin(named)], sources=firms.sources)))
-    return [{"title": title, "srcdoc": Markup(html.escape(graph_page(network, title=title)))} for title, network in pages]
+    return [{"title": title, "tall": len(network.actors) > 40, "srcdoc": Markup(html.escape(graph_page(network, title=title)))}
+            for title, network in pages]
 
 
 def _listed(network: TradeNetwork, *tables: pd.DataFrame) -> list[dict]:

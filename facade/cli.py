@@ -55,7 +55,7 @@ class Length(StrEnum):
 
 
 Network = Annotated[str, typer.Argument(
-    metavar="[NETWORK]", help="Folder made by `chiptrail load`, or bundled:countries, or bundled:firms.")]
+    metavar="NETWORK", help="Folder made by `chiptrail load`, or bundled:countries, or bundled:firms.")]
 From = Annotated[list[str], typer.Option("--from", help="Origins: countries (USA), groups (EU27) or firms; may be repeated.")]
 To = Annotated[list[str], typer.Option("--to", help="Destinations, likewise.")]
 AskConcept = Annotated[Concept | None, typer.Option(
@@ -116,7 +116,7 @@ def load(
         network = ct.load_comtrade(files) if file_format is Format.comtrade else _load_tables(files)
         network.save(out)
     show.rejected(network.sources)
-    show.console().print(f"{network!r} in {out}", markup=False)
+    show.line(f"{network!r} in {out}")
 
 
 @app.command()
@@ -128,10 +128,9 @@ def info(network: Network = "bundled:countries") -> None:
 
     net = open_network(network)
     trades = net.trades
-    out = show.console()
-    out.print(f"{net!r}", markup=False)
-    out.print(f"periods: {period_text(trades['period_start'].min(), trades['period_end'].max())}; "
-              f"{CoverageIndex(net).described()}", markup=False)
+    show.line(f"{net!r}")
+    periods = period_text(trades["period_start"].min(), trades["period_end"].max()) if len(trades) else "none, no trades"
+    show.line(f"periods: {periods}; {CoverageIndex(net).described()}")
     show.rejected(net.sources.assign(note=net.sources["title"]))
 
 
@@ -173,20 +172,20 @@ def routes(
             products=_products(products), since=since, until=until, k=top, max_hops=hops, by=by.value, max_wait_days=wait)
 
     def print_legs(table: "pd.DataFrame") -> None:
-        out = show.console()
         for _, legs in table.groupby("route", sort=True):
             first = legs.iloc[0]
             value = "value unknown" if first["smallest_leg_usd"] != first["smallest_leg_usd"] else (
                 f"smallest leg {show.plain(first['smallest_leg_usd'])} USD")
             coarse = ", coarse" if first["coarse"] else ""
-            out.print(f"\n{first['route']}. {show.plain(first['path'])}", markup=False, style="bold")
-            out.print(f"   {value}; {first['time']}; {first['concept']}; joined by {show.plain(first['joined_by'])}{coarse}; "
-                      f"weakest basis {first['route_basis']}", markup=False)
+            show.line(f"\n{first['route']}. {show.plain(first['path'])}", style="bold")
+            show.line(f"   {value}; {first['time']}; {first['concept']}; joined by {show.plain(first['joined_by'])}{coarse}; "
+                      f"weakest basis {first['route_basis']}")
             for leg in legs.to_dict("records"):
-                usd = "" if leg["kind"] != "trade" else f", {show.plain(leg['leg_usd'])} USD"
+                usd = "" if leg["kind"] != "trade" else ", value unknown" if leg["leg_usd"] != leg["leg_usd"] else (
+                    f", {show.plain(leg['leg_usd'])} USD")
                 when = " to ".join(show.plain(leg[d]) for d in ("first_date", "last_date"))
-                out.print(f"   {show.plain(leg['seller'])} → {show.plain(leg['buyer'])}: {leg['kind']}{usd}; {leg['basis']}; "
-                          f"{when}; {show.plain(leg['record_refs'])}", markup=False, style="dim")
+                show.line(f"   {show.plain(leg['seller'])} → {show.plain(leg['buyer'])}: {leg['kind'].replace('_', ' ')}{usd}; "
+                          f"{leg['basis']}; {when}; {show.plain(leg['record_refs'])}", style="dim")
 
     answer(ask, print_legs, top, json, csv, xlsx, dta)
 
@@ -303,12 +302,14 @@ def answer(
     from chiptrail import show
     from chiptrail.exporters.tables import csv_text, json_text, write_table
 
+    for path, ending in zip((json, csv, xlsx, dta), (".json", ".csv", ".xlsx", ".dta"), strict=True):
+        if path and path != "-" and Path(path).suffix.lower() != ending:
+            raise typer.BadParameter(f"{path}: the name must end in {ending}", param_hint=f"--{ending[1:]}")
+    if json == csv == "-":
+        raise typer.BadParameter("only one table goes to standard output", param_hint="--csv")
+    paths = [Path(p) for p in (json, csv, xlsx, dta) if p and p != "-"]
     with busy("asking"):
         table = ask()
-        paths = [Path(p) for p in (json, csv) if p and p != "-"] + [p for p in (xlsx, dta) if p]
-        for path, ending in zip((json, csv, xlsx, dta), (".json", ".csv", ".xlsx", ".dta"), strict=True):
-            if path and str(path) != "-" and Path(path).suffix.lower() != ending:
-                raise typer.BadParameter(f"{path}: the name must end in {ending}", param_hint=f"--{ending[1:]}")
         for path in paths:
             write_table(table, path)
     if "-" in (json, csv):
@@ -317,7 +318,9 @@ def answer(
     if callable(columns):
         columns(table)
     else:
-        show.table(table, columns or {name: name.replace("_", " ") for name in table.columns}, top=top)
+        told_above = ("concept", "period_start")
+        names = [name for name in table.columns if not name.endswith("_id") and name not in told_above]
+        show.table(table, columns or {name: name.replace("_", " ") for name in names}, top=top)
     show.about(table)
     for path in paths:
         typer.echo(f"{path} written", err=True)

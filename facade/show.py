@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _LONGEST = 200
 
 
@@ -37,27 +37,34 @@ def plain(value: Any) -> str:
 def console(*, stderr: bool = False) -> Console:
     """Where to print: as wide as the terminal, or wide enough for a table where there is none."""
     stream = sys.stderr if stderr else sys.stdout
-    return Console(file=stream, width=None if stream.isatty() else 150, highlight=False, soft_wrap=False)
+    return Console(file=stream, width=None if stream.isatty() else 150, highlight=False, markup=False, emoji=False)
+
+
+def line(text: str, *, style: str = "") -> None:
+    """Prints one line of text, never broken: a terminal wraps it, a file keeps it whole."""
+    console().print(Text(text, style=style), soft_wrap=True)
 
 
 def table(frame: pd.DataFrame, columns: Mapping[str, str], *, title: str = "", top: int | None = None) -> None:
     """Prints the columns named, under the headings given, and how many rows are not shown."""
     shown = frame if top is None else frame.head(top)
     drawn = Table(title=Text(title) if title else None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    cells = []
     for name, heading in columns.items():
+        values = [plain(value) for value in shown[name].astype(object)]
         numeric = pd.api.types.is_numeric_dtype(frame[name]) and not pd.api.types.is_bool_dtype(frame[name])
-        drawn.add_column(Text(heading), justify="right" if numeric else "left", overflow="fold")
-    for row in shown[list(columns)].astype(object).itertuples(index=False):
-        drawn.add_row(*(Text(plain(value)) for value in row))
-    out = console()
-    out.print(drawn)
+        drawn.add_column(Text(heading), justify="right" if numeric else "left", overflow="fold",
+                         min_width=max(map(len, values), default=0) if numeric else None)
+        cells.append([Text(value) for value in values])
+    for row in zip(*cells, strict=True):
+        drawn.add_row(*row)
+    console().print(drawn)
     if len(shown) < len(frame):
-        out.print(Text(f"… and {len(frame) - len(shown):,} rows more"))
+        line(f"… and {len(frame) - len(shown):,} rows more")
 
 
 def about(frame: pd.DataFrame) -> None:
     """Prints what an answer carries beside its rows: the question, tellings left aside, notes and sources."""
-    out = console()
     question = ", ".join(
         f"{key} {' '.join(map(str, value)) if isinstance(value, Sequence) and not isinstance(value, str) else value}"
         for key, value in frame.attrs.get("question", {}).items()
@@ -71,22 +78,22 @@ def about(frame: pd.DataFrame) -> None:
     lines += [f"Source: {s['source_id']}: {s['title']}" + (f", {s['publisher']}" if s["publisher"] else "") for s in sources[:8]]
     if len(sources) > 8:
         lines.append(f"… and {len(sources) - 8} sources more (all with --json)")
-    for line in lines:
-        out.print(Text(_CONTROL.sub("?", line)), style="dim")
+    for told in lines:
+        line(_CONTROL.sub("?", told), style="dim")
 
 
 def rejected(sources: pd.DataFrame) -> None:
-    """Prints rows read, kept and rejected by reason for each source that was read from a file."""
-    rows = []
-    for source in sources.to_dict("records"):
-        reasons = json.loads(source["rejected"] or "{}")
-        rows.append({"file": source["file"] or source["source_id"], "read": source["rows_read"], "kept": source["rows_kept"],
-                     "rejected": sum(reasons.values()), "reasons": "; ".join(f"{n:,} {r}" for r, n in reasons.items())})
-    columns = {"file": "file", "read": "rows read", "kept": "kept", "rejected": "rejected", "reasons": "rejected because"}
-    table(pd.DataFrame(rows, columns=list(columns)), columns)
-    out = console()
-    for source in sources.to_dict("records"):
-        for reason, examples in json.loads(source.get("x_rejected_examples") or "{}").items():
-            out.print(Text(f"rejected, {plain(reason)}: {printable('; '.join(examples))}"), style="yellow")
+    """Prints rows read, kept and rejected for each file, then for each reason how many and which."""
+    counts = [{str(reason): int(n) for reason, n in json.loads(text or "{}").items()} for text in sources["rejected"]]
+    files = sources["file"].where(sources["file"].ne(""), sources["source_id"])
+    overview = pd.DataFrame({"file": files, "read": sources["rows_read"], "kept": sources["rows_kept"],
+                             "rejected": [sum(reasons.values()) for reasons in counts]})
+    overview = overview.groupby("file", sort=False, as_index=False).sum()
+    table(overview, {"file": "file", "read": "rows read", "kept": "kept", "rejected": "rejected"})
+    for source, file, reasons in zip(sources.to_dict("records"), files, counts, strict=True):
+        examples = json.loads(source.get("x_rejected_examples") or "{}")
+        for reason, n in reasons.items():
+            where = f": {'; '.join(examples[reason])}" if reason in examples else ""
+            line(_CONTROL.sub("?", f"{file}: {n:,} rejected, {reason}{where}"), style="yellow")
         if source["note"]:
-            out.print(Text(f"{plain(source['file'] or source['source_id'])}: {_CONTROL.sub('?', source['note'])}"), style="dim")
+            line(_CONTROL.sub("?", f"{file}: {source['note']}"), style="dim")
