@@ -45,10 +45,10 @@ def line(text: str, *, style: str = "") -> None:
     console().print(Text(text, style=style), soft_wrap=True)
 
 
-def table(frame: pd.DataFrame, columns: Mapping[str, str], *, title: str = "", top: int | None = None) -> None:
+def table(frame: pd.DataFrame, columns: Mapping[str, str], *, top: int | None = None) -> None:
     """Prints the columns named, under the headings given, and how many rows are not shown."""
     shown = frame if top is None else frame.head(top)
-    drawn = Table(title=Text(title) if title else None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    drawn = Table(box=None, pad_edge=False, header_style="bold")
     cells = []
     for name, heading in columns.items():
         values = [plain(value) for value in shown[name].astype(object)]

@@ -1,13 +1,16 @@
 """Transit hubs: which actors do goods pass through on their way from the origins to the destinations?"""
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
 
 import networkx as nx
 import numpy as np
 import pandas as pd
 
 from chiptrail.graphmodel.aggregate import counted_once
-from chiptrail.graphmodel.coverage import NOTHING, CoverageIndex, Observed
+from chiptrail.graphmodel.coverage import NOTHING, CoverageIndex, Observed, Span
 from chiptrail.graphmodel.errors import NotComparableError
 from chiptrail.graphmodel.network import TradeNetwork
 from chiptrail.graphmodel.periods import parse_period, period_text, window
@@ -22,6 +25,9 @@ COLUMNS = (
     "suppliers", "n_customers", "customers", "n_records", "first_date", "last_date", "inflow_products", "outflow_products",
     "inflow_coverage", "outflow_coverage", "status",
 )
+
+
+_SIDES = ("in", "out")
 
 
 def transit_hubs(
@@ -59,7 +65,8 @@ def transit_hubs(
     DataFrame
         `rank` (missing where not ranked), `hub_id`, `hub`, `kind`, `country`, `concept`; `inflow_usd`, `outflow_usd`,
         `throughput_max_usd` (USD; missing where not covered, or where a record has no value), the same for the earlier period
-        (`*_before_usd`), `inflow_change`, `outflow_change` (ratio now / before over the same months and codes);
+        (`*_before_usd`, over the months that the data cover in both), `inflow_change`, `outflow_change` (ratio now / before over
+        those months and the codes told in both);
         `inflow_original`, `inflow_original_before`, `inflow_currency` (the inflow in its own currency, if it has one);
         `share_of_routes` (0-1, of all routes of two or three legs), `betweenness` (0-1, mean share of the shortest routes between
         an origin and a destination); `n_suppliers`, `suppliers`, `n_customers`, `customers` (counterparts among origins and
@@ -111,13 +118,10 @@ def transit_hubs(
     mine, earlier_mine = _by_hub(legs), _by_hub(earlier_legs)
     rows = []
     for hub in _candidates(network, legs):
-        seen = {
-            side: observed_leg(coverage, hub, side, question, first, last) for side in ("in", "out")
-        }
-        goods = {side: observed_leg(coverage, hub, side, question, None, None).products for side in ("in", "out")}
-        now = _sums(mine[hub], goods)
-        then = _sums(earlier_mine.get(hub, legs.iloc[:0]), goods, _same_months(hub, coverage, question, before, seen, first))
-        rows.append(_row(hub, now, then, mine[hub], seen) | {
+        seen = {side: observed_leg(coverage, hub, side, question, first, last) for side in _SIDES}
+        goods = {side: observed_leg(coverage, hub, side, question, None, None).products for side in _SIDES}
+        then = _Past(earlier_mine.get(hub, []), hub, coverage, question, before, first, seen)
+        rows.append(_row(hub, mine[hub], then, seen, goods) | {
             "share_of_routes": routes.get(hub, 0.0), "betweenness": between.get(hub, 0.0)})
     table = _finish(rows, network, question, legs)
     notes += _notes(table, network, question, coverage)
@@ -174,65 +178,85 @@ def _candidates(network: TradeNetwork, legs: pd.DataFrame) -> list[str]:
     return sorted(set(legs["hub"]) - set(actors.loc[barred, "actor_id"]))
 
 
-def _same_months(
-    hub: str, coverage: CoverageIndex, question: Question, before: tuple[str, str] | None, seen: dict[str, Observed],
-    first: pd.Timestamp | None,
-) -> dict[str, tuple[Observed, tuple]] | None:
-    """For each leg what is covered of the earlier period, and the earlier period's days that match days covered now."""
-    if before is None or first is None:
-        return None
-    start, end = parse_period("/".join(before))
-    months = (first.year - start.year) * 12 + first.month - start.month
-    shift = pd.DateOffset(months=months)
-    matched = {}
-    for side in ("in", "out"):
-        spans = tuple((a - shift, _month_end(b, b - shift)) for a, b in seen[side].spans)
-        matched[side] = (observed_leg(coverage, hub, side, question, start, end), spans)
-    return matched
-
-
 def _month_end(now: pd.Timestamp, then: pd.Timestamp) -> pd.Timestamp:
     return then + pd.offsets.MonthEnd(0) if now.is_month_end else then
 
 
-def _by_hub(legs: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    needed = ["side", "other", "goods_code", "value", "currency", "value_usd", "period_start", "period_end"]
-    return {str(hub): rows for hub, rows in legs.groupby("hub", sort=False)[needed]}
+class _Leg(NamedTuple):
+    """One counted record of a hub's first or last leg."""
+
+    side: str
+    other: str
+    code: str
+    value: float
+    currency: str
+    usd: float
+    start: pd.Timestamp
+    end: pd.Timestamp
 
 
-def _sums(
-    mine: pd.DataFrame, goods: dict[str, frozenset[str]], same_months: dict | None = None
-) -> dict[str, pd.DataFrame | dict[str, float]]:
-    """The records of both legs that compare, and per leg the sum by class of goods.
+def _by_hub(legs: pd.DataFrame) -> dict[str, list[_Leg]]:
+    columns = ["hub", "side", "other", "goods_code", "value", "currency", "value_usd", "period_start", "period_end"]
+    found: dict[str, list[_Leg]] = {}
+    for hub, *leg in legs[columns].itertuples(index=False, name=None):
+        found.setdefault(hub, []).append(_Leg(*leg))
+    return found
+
+
+class _Past:
+    """A hub's legs in the earlier period, and the days of both periods that compare: those that the data cover in both."""
+
+    def __init__(
+        self, legs: list[_Leg], hub: str, coverage: CoverageIndex, question: Question, before: tuple[str, str] | None,
+        first: pd.Timestamp | None, seen: dict[str, Observed],
+    ) -> None:
+        self.seen = dict.fromkeys(_SIDES, NOTHING)
+        self.now_spans: dict[str, list[Span]] = {"in": [], "out": []}
+        self.legs: list[_Leg] = []
+        if before is None or first is None:
+            return
+        start, end = parse_period("/".join(before))
+        shift = pd.DateOffset(months=(first.year - start.year) * 12 + first.month - start.month)
+        for side in _SIDES:
+            self.seen[side] = observed_leg(coverage, hub, side, question, start, end)
+            now_then = [((a, b), (a - shift, _month_end(b, b - shift))) for a, b in seen[side].spans]
+            spans = [(max(a, c), min(b, d)) for _, (a, b) in now_then for c, d in self.seen[side].spans if max(a, c) <= min(b, d)]
+            self.now_spans[side] = [(a + shift, _month_end(b, b + shift)) for a, b in spans]
+            self.legs += _inside([leg for leg in legs if leg.side == side], spans)
+
+
+def _inside(legs: list[_Leg], spans: list[Span]) -> list[_Leg]:
+    return [leg for leg in legs if any(leg.start >= a and leg.end <= b for a, b in spans)]
+
+
+def _comparable(legs: list[_Leg], goods: dict[str, frozenset[str]]) -> tuple[list[_Leg], dict[str, str]]:
+    """The legs whose goods compare, and the class of each code.
 
     `goods` are the codes that the data cover of each leg at any time; where both have some, only goods that both cover compare.
     """
-    rows = {side: mine[mine["side"].eq(side)] for side in ("in", "out")}
-    if same_months is not None:
-        for side, (_, spans) in same_months.items():
-            part = rows[side]
-            inside = pd.Series(False, index=part.index)
-            for start, end in spans:
-                inside |= part["period_start"].ge(start) & part["period_end"].le(end)
-            rows[side] = part[inside]
-    codes = {side: set(rows[side]["goods_code"]) | set(goods[side]) - {"*"} for side in rows}
-    classes = _classes(codes["in"] | codes["out"])
-    told = {side: set(classes.values()) if "*" in goods[side] else {classes[c] for c in codes[side]} for side in rows}
+    codes = {side: {leg.code for leg in legs if leg.side == side} | set(goods[side]) - {"*"} for side in _SIDES}
+    classes = _classes(frozenset(codes["in"] | codes["out"]))
+    if not all(goods.values()):
+        return legs, classes
+    told = {side: set(classes.values()) if "*" in goods[side] else {classes[c] for c in codes[side]} for side in _SIDES}
     both = told["in"] & told["out"]
-    if all(goods.values()):
-        rows = {side: part[part["goods_code"].map(classes).isin(both)] for side, part in rows.items()}
-    sums = {
-        side: {c: g["value_usd"].sum(skipna=False) for c, g in part.groupby(part["goods_code"].map(classes))}
-        for side, part in rows.items()
-    }
-    return {"rows_in": rows["in"], "rows_out": rows["out"], "in": sums["in"], "out": sums["out"]}
+    return [leg for leg in legs if classes[leg.code] in both], classes
 
 
-def _classes(codes: Iterable[str]) -> dict[str, str]:
+def _sums(legs: list[_Leg], classes: dict[str, str]) -> dict[str, dict[str, float]]:
+    """USD by side and class of goods; NaN where a record has no value."""
+    parts: dict[str, dict[str, list[float]]] = {side: {} for side in _SIDES}
+    for leg in legs:
+        parts[leg.side].setdefault(classes[leg.code], []).append(leg.usd)
+    return {side: {name: math.fsum(values) for name, values in found.items()} for side, found in parts.items()}
+
+
+@lru_cache(maxsize=1024)
+def _classes(codes: frozenset[str]) -> dict[str, str]:
     """Classes of goods that compare: headings, and headings joined where a source gives only a sum or a wider code."""
     graph = nx.Graph()
     headings = sorted({part[:4] for code in codes for part in code.split("+")})
-    for code in codes:
+    for code in sorted(codes):
         graph.add_node(("code", code))
         for part in code.split("+"):
             short = part[:4]
@@ -260,37 +284,40 @@ def _throughput(sums: dict, values: dict[str, float], seen: dict[str, Observed])
     return float(sum(min(sums["in"][c], sums["out"][c]) for c in shared))
 
 
-def _row(hub: str, now: dict, then: dict, mine: pd.DataFrame, seen: dict[str, Observed]) -> dict:
-    values = {side: _leg_value(now[side], seen[side]) for side in ("in", "out")}
-    earlier = {side: _leg_value(then[side], NOTHING) for side in ("in", "out")}
+def _row(hub: str, legs: list[_Leg], then: _Past, seen: dict[str, Observed], goods: dict[str, frozenset[str]]) -> dict:
+    now, classes = _comparable(legs, goods)
+    past, past_classes = _comparable(then.legs, goods)
+    sums, past_sums = _sums(now, classes), _sums(past, past_classes)
+    values = {side: _leg_value(sums[side], seen[side]) for side in _SIDES}
+    earlier = {side: _leg_value(past_sums[side], then.seen[side]) for side in _SIDES}
     row = {
         "hub_id": hub, "inflow_usd": values["in"], "outflow_usd": values["out"],
-        "throughput_max_usd": _throughput(now, values, seen),
+        "throughput_max_usd": _throughput(sums, values, seen),
         "inflow_before_usd": earlier["in"], "outflow_before_usd": earlier["out"],
-        "throughput_max_before_usd": _throughput(then, earlier, seen),
-        "n_records": len(now["rows_in"]) + len(now["rows_out"]),
-        "first_date": mine["period_start"].min(), "last_date": mine["period_end"].max(),
-        "inflow_coverage": seen["in"].text, "outflow_coverage": seen["out"].text,
-        "status": _status(values, seen),
+        "throughput_max_before_usd": _throughput(past_sums, earlier, then.seen), "n_records": len(now),
+        "first_date": min((leg.start for leg in legs if not pd.isna(leg.start)), default=pd.NaT),
+        "last_date": max((leg.end for leg in legs if not pd.isna(leg.end)), default=pd.NaT),
+        "inflow_coverage": seen["in"].text, "outflow_coverage": seen["out"].text, "status": _status(values, seen),
     }
-    for side, flow in (("in", "inflow"), ("out", "outflow")):
-        row[f"{flow}_change"] = _change(now[f"rows_{side}"], then[f"rows_{side}"])
-        row[f"{flow}_products"] = " ".join(sorted(set(now[f"rows_{side}"]["goods_code"]) - {""}))
-        row["suppliers" if side == "in" else "customers"] = sorted(set(mine.loc[mine["side"].eq(side), "other"]))
-    currencies = set(now["rows_in"]["currency"]) | set(then["rows_in"]["currency"])
+    for side, flow, others in (("in", "inflow", "suppliers"), ("out", "outflow", "customers")):
+        told = [leg for leg in now if leg.side == side]
+        row[f"{flow}_change"] = _change(_inside(told, then.now_spans[side]), [leg for leg in past if leg.side == side])
+        row[f"{flow}_products"] = " ".join(sorted({leg.code for leg in told} - {""}))
+        row[others] = sorted({leg.other for leg in legs if leg.side == side})
+    inflows = [leg for leg in now if leg.side == "in"], [leg for leg in past if leg.side == "in"]
+    currencies = {leg.currency for part in inflows for leg in part}
     if len(currencies) == 1:
         row["inflow_currency"] = currencies.pop()
-        row["inflow_original"] = now["rows_in"]["value"].sum(skipna=False, min_count=1)
-        row["inflow_original_before"] = then["rows_in"]["value"].sum(skipna=False, min_count=1)
+        for column, part in zip(("inflow_original", "inflow_original_before"), inflows, strict=True):
+            row[column] = math.fsum(leg.value for leg in part) if part else float("nan")
     return row
 
 
-def _change(now: pd.DataFrame, then: pd.DataFrame) -> float:
-    """Value now over value before, over the codes that stand in both, also where the wider code alone stands in one."""
-    shared = set(now["goods_code"]) & set(then["goods_code"])
-    a = now.loc[now["goods_code"].isin(shared), "value_usd"].sum(skipna=False, min_count=1)
-    b = then.loc[then["goods_code"].isin(shared), "value_usd"].sum(skipna=False, min_count=1)
-    return float(a / b) if b and b > 0 else float("nan")
+def _change(now: list[_Leg], then: list[_Leg]) -> float:
+    """Value now over value before, over the months covered in both periods and the codes that stand in both."""
+    shared = {leg.code for leg in now} & {leg.code for leg in then}
+    a, b = (math.fsum(leg.usd for leg in part if leg.code in shared) for part in (now, then))
+    return a / b if shared and b > 0 else float("nan")
 
 
 def _status(values: dict[str, float], seen: dict[str, Observed]) -> str:

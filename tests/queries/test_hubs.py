@@ -120,6 +120,27 @@ def test_growth_compares_the_months_covered_now(build):
     assert row["inflow_coverage"] == "partly: only 2022-01/2022-02"
 
 
+def test_growth_compares_the_months_covered_before(build):
+    """The year before is covered in January alone: growth is told for January, 3 over 1."""
+    network = build(
+        [("USA", "KAZ", "8542", "2021-01", 1.0), ("USA", "KAZ", "8542", "2022-01", 3.0), ("USA", "KAZ", "8542", "2022-02", 5.0),
+         ("KAZ", "RUS", "8542", "2022", 1.0)],
+        coverage=[("USA", "*", "*", "2021-01"), ("USA", "*", "*", "2022"), ("KAZ", "*", "*", "2022")],
+    )
+    row = hub(transit_hubs(network, origins=["USA"], destinations=["RUS"], concept="dispatched", since="2022", until="2022"), "KAZ")
+    assert row[["inflow_usd", "inflow_before_usd", "inflow_change"]].tolist() == [8.0, 1.0, 3.0]
+
+
+def test_nothing_before_is_zero_only_where_covered(build):
+    rows = [("USA", "KAZ", "8542", "2022", 3.0), ("KAZ", "RUS", "8542", "2022", 1.0)]
+    ask = {"origins": ["USA"], "destinations": ["RUS"], "concept": "dispatched", "since": "2022", "until": "2022"}
+    network = build(rows, coverage=[("USA", "*", "*", "2021/2022"), ("KAZ", "*", "*", "2022")])
+    row = hub(transit_hubs(network, **ask), "KAZ")
+    assert row["inflow_before_usd"] == 0.0
+    assert pd.isna(row["outflow_before_usd"])
+    assert pd.isna(row["inflow_change"])
+
+
 def test_growth_compares_the_same_codes(build):
     """854151 exists since 2022: growth is told for 854110, which stands in both years."""
     network = build(
