@@ -20,15 +20,15 @@ def legs_chart(table: pd.DataFrame) -> str:
         `hub`, `leg`, `when` and `usd`; hubs in the order of their first row.
     """
     alt = _altair()
-    order = list(dict.fromkeys(table["hub"]))
-    shown = table[table["usd"].gt(0)]
+    shown = _numbered(table, "hub")
+    shown = shown[shown["usd"].gt(0)]
     chart = alt.Chart(shown).mark_point(size=110, strokeWidth=2.5).encode(
         x=alt.X("usd:Q", title="US dollars (logarithmic)", scale=alt.Scale(type="log"), axis=alt.Axis(**_USD_AXIS)),
-        y=alt.Y("hub:N", sort=order, title=None, axis=alt.Axis(labelLimit=260)),
+        y=alt.Y("hub:N", sort=alt.EncodingSortField("order", op="min"), title=None, axis=alt.Axis(labelLimit=260)),
         color=alt.Color("leg:N", title=None, scale=alt.Scale(range=_PALETTE)),
         shape=alt.Shape("when:N", title=None, scale=alt.Scale(range=["circle", "triangle-up"])),
     )
-    return _svg(chart, width=620, height=max(90, 34 * len(order)))
+    return _svg(chart, width=620, height=max(90, 34 * shown["hub"].nunique()))
 
 
 def years_chart(table: pd.DataFrame) -> str:
@@ -88,13 +88,18 @@ def parts_chart(table: pd.DataFrame) -> str:
     """
     alt = _altair()
     groups = list(dict.fromkeys(table["makers"]))
-    chart = alt.Chart(table).mark_bar().encode(
+    chart = alt.Chart(_numbered(table, "weapon")).mark_bar().encode(
         x=alt.X("n_parts:Q", title="different parts found"),
-        y=alt.Y("weapon:N", sort=list(dict.fromkeys(table["weapon"])), title=None, axis=alt.Axis(labelLimit=340)),
-        color=alt.Color("makers:N", title=None, sort=groups, scale=alt.Scale(domain=groups, range=["#0072b2", "#c9ced6"])),
+        y=alt.Y("weapon:N", sort=alt.EncodingSortField("order", op="min"), title=None, axis=alt.Axis(labelLimit=340)),
+        color=alt.Color("makers:N", title=None, scale=alt.Scale(domain=groups, range=["#0072b2", "#c9ced6"])),
         order=alt.Order("makers:N"),
     )
     return _svg(chart, width=520, height=22 * table["weapon"].nunique())
+
+
+def _numbered(table: pd.DataFrame, names: str) -> pd.DataFrame:
+    """The table with `order`, the number of each name: names to sort by would become part of an expression of Vega's."""
+    return table.assign(order=pd.factorize(table[names])[0])
 
 
 def _altair() -> Any:

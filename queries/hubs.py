@@ -16,7 +16,7 @@ from chiptrail.graphmodel.network import TradeNetwork
 from chiptrail.graphmodel.periods import parse_period, period_text, window
 from chiptrail.graphmodel.selection import in_window
 from chiptrail.queries.answer import MEANING, answer, coarse_note, concept_or_default, names_of
-from chiptrail.queries.question import Question, latest_covered_year, observed_leg, question_of
+from chiptrail.queries.question import Question, latest_covered_year, observed_leg, question_of, year_note
 
 COLUMNS = (
     "rank", "hub_id", "hub", "kind", "country", "concept", "inflow_usd", "outflow_usd", "throughput_max_usd",
@@ -103,7 +103,7 @@ def transit_hubs(
     notes = []
     if since is None and until is None and network.level == "countries":
         since = until = latest_covered_year(part, question, coverage)
-        notes.append(f"no period was given: {since} is the latest year in which the most hubs have both legs covered")
+        notes.append(year_note(network, since))
     first, last = window(since, until)
     trades, straddling = _counted(part, question, since, until, prefer)
     notes.append(coarse_note(trades[trades["side"].ne("")], products))

@@ -62,3 +62,11 @@ def latest_covered_year(part: TradeNetwork, question: Question, coverage: Covera
         if both and both >= most:
             best, most = str(year), both
     return best
+
+
+def year_note(network: TradeNetwork, year: str | None) -> str:
+    """A sentence about the year that was taken because no period was given, or why there is none to take."""
+    if year:
+        return f"no period was given: {year} is the latest year in which the most hubs have both legs covered"
+    held = "only totals, such as World as partner, and no trades" if len(network.totals) else "no dated trades"
+    return f"the network holds {held}"

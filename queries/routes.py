@@ -14,7 +14,7 @@ from chiptrail.graphmodel.network import TradeNetwork
 from chiptrail.graphmodel.schema import BASES
 from chiptrail.graphmodel.selection import actors_named
 from chiptrail.queries.answer import MEANING, answer, coarse_note, concept_or_default, names_of
-from chiptrail.queries.question import latest_covered_year, question_of
+from chiptrail.queries.question import latest_covered_year, question_of, year_note
 from chiptrail.queries.timing import Spans, in_order, reach, union, usable
 
 COLUMNS = (
@@ -145,7 +145,7 @@ def supply_routes(
         question = question_of(
             network, origins=origins, destinations=destinations, concept=concept or "dispatched", products=products)
         since = until = latest_covered_year(part, question, CoverageIndex(network))
-        notes.append(f"no period was given: {since} is the latest year in which the most hubs have both legs covered")
+        notes.append(year_note(network, since))
     trades = counted_once(part.where(since=since, until=until, partly=network.level == "firms"), prefer=prefer)
     counted = trades[trades["left_aside"].eq("")]
     _check_versions(counted, same_digits)
