@@ -1,6 +1,7 @@
 """One HTML page that answers the main question from data, says what the data cannot tell, and opens offline."""
 
 import html
+import re
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -23,6 +24,7 @@ from chiptrail.queries.hubs import transit_hubs
 from chiptrail.queries.routes import supply_routes
 from chiptrail.queries.timeline import timeline
 
+_TURNS_DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _HUBS, _ROUTES, _LINES, _WEAPONS = 22, 10, 8, 15
 
 
@@ -76,7 +78,7 @@ def write_report(
     folder = resources.files("chiptrail.exporters") / "templates"
     engine = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     engine.filters |= {"money": _money, "text": _text, "ratio": _ratio, "few": _few, "headings": _headings, "sentence": _sentence,
-                       "place": _place}
+                       "place": _place, "day": _day}
     page = engine.from_string((folder / "report.html").read_text(encoding="utf-8")).render(**context)
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -94,12 +96,16 @@ def _money(value: float) -> str:
     return f"{value:.3g}"
 
 
+def _day(date: pd.Timestamp) -> str:
+    return "" if pd.isna(date) else str(date.date())
+
+
 def _ratio(value: float) -> str:
     return "" if pd.isna(value) else f"×{value:.3g}" if value < 1000 else f"×{value:,.0f}"
 
 
 def _text(value: object, longest: int = 400) -> str:
-    shown = printable(str(value))
+    shown = _TURNS_DIRECTION.sub("\ufffd", printable(str(value)))
     return shown if len(shown) <= longest else shown[: longest - 1] + "…"
 
 

@@ -21,6 +21,29 @@ def shared() -> Path:
     return folder
 
 
+CAMPAIGNS: list[tuple[str, int]] = []
+
+
+@pytest.fixture
+def campaign(request):
+    """A function from the number of seeds of the full campaign to the seeds to try now: a twentieth, or all in `make soak`."""
+
+    def seeds(full):
+        chosen = range(full if os.environ.get("CHIPTRAIL_SOAK") else full // 20)
+        CAMPAIGNS.append((request.node.nodeid, len(chosen)))
+        return chosen
+
+    return seeds
+
+
+def pytest_sessionfinish(exitstatus):
+    """After a soak in which all passed, says in docs/soak.md what was run."""
+    if os.environ.get("CHIPTRAIL_SOAK") and exitstatus == 0 and CAMPAIGNS:
+        lines = ["# Soak", "", "Written by `make soak` when every campaign passed. The tests run a seeded twentieth of each.", "",
+                 "| campaign | seeds tried |", "|---|---|", *(f"| `{name}` | {n:,} |" for name, n in sorted(CAMPAIGNS)), ""]
+        (ROOT / "docs" / "soak.md").write_text("\n".join(lines), encoding="utf-8")
+
+
 @pytest.fixture(scope="session")
 def build():
     """A function that makes a small network of trades written as (seller, buyer, code, period, value, {other columns})."""

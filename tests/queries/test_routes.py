@@ -2,7 +2,6 @@
 
 import itertools
 import math
-import os
 import random
 
 import pandas as pd
@@ -301,10 +300,9 @@ def check(seed, build):
 
 
 @pytest.mark.soak
-def test_routes_equal_brute_force(build):
-    worlds = 6_000 if os.environ.get("CHIPTRAIL_SOAK") else 300
-    found = [check(seed, build) for seed in range(worlds)]
-    assert sum(n > 0 for n in found) > worlds // 4, "too few worlds with a route to mean anything"
+def test_routes_equal_brute_force(build, campaign):
+    found = [check(seed, build) for seed in campaign(4_000)]
+    assert sum(n > 0 for n in found) > len(found) // 4, "too few worlds with a route to mean anything"
 
 
 def test_time_order_equals_brute_force():

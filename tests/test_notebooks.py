@@ -1,0 +1,84 @@
+"""Every notebook runs from top to bottom, and its numbers are those that its text states."""
+
+import json
+import warnings
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+NUMBERS = {
+    "01_first_look.ipynb": """
+import json
+kazakhstan = hubs.set_index("hub_id").loc["KAZ"]
+print(json.dumps({
+    "ranked": ranked["hub"].tolist(),
+    "kazakhstan": [round(float(kazakhstan[c])) for c in ("inflow_usd", "inflow_before_usd", "outflow_usd", "outflow_before_usd")],
+    "not covered": sorted(h for h in ("ARM", "KGZ", "ARE") if not_covered.loc[h, "inflow_coverage"] == "not covered"),
+    "shares": [dispatched_coverage, round(float(origin_share), 3), round(float(brand_share), 3), int(parts["n_parts"].sum())],
+    "eu": {hub: [round(float(v) / 1e6, 3) for v in row] for hub, row in eu[["inflow_original_before", "inflow_original"]].iterrows()},
+    "makers": sorted({path.split(" → ")[0] for path in orlan.index}),
+    "times": sorted(set(orlan["time"])) + listed.loc[listed.index.str.endswith("OOO Sovtest Comp"), "time"].tolist(),
+    "months": [len(months), str(months["period_start"].max().date())],
+    "graph": page.read_text("utf-8").count("Orlan-10") > 0,
+}))
+""",
+}
+EXPECTED = {
+    "01_first_look.ipynb": {
+        "ranked": ["Hong Kong", "China", "Taiwan", "Kazakhstan", "Turkey"],
+        "kazakhstan": [4273764, 2869207, 18258558, 245946],
+        "not covered": ["ARE", "ARM", "KGZ"],
+        "shares": [["not covered"], 0.049, 0.68, 5806],
+        "eu": {"Kazakhstan": [5.433, 14.681], "Armenia": [0.35, 4.482], "Kyrgyzstan": [0.06, 1.682]},
+        "makers": ["GA Universal", "Gumstix", "Qorvo"],
+        "times": ["undated", "ordered"],
+        "months": [105, "2022-11-01"],  # three countries, 35 months
+        "graph": True,
+    },
+}
+
+
+def executed(path: Path, folder: Path, last_cell: str) -> nbformat.NotebookNode:
+    """The notebook, run in a fresh kernel whose working folder is given, with one cell more at its end."""
+    from nbclient import NotebookClient
+
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells.append(nbformat.v4.new_code_cell(last_cell, id="numbers"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of Jupyter and its messages, not of ours: the kernel is another process
+        NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
+    return notebook
+
+
+@pytest.fixture(autouse=True)
+def own_jupyter(monkeypatch, tmp_path_factory):
+    """The kernel of this very Python, without anybody's Jupyter settings."""
+    home = tmp_path_factory.mktemp("jupyter")
+    for name in ("JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR", "IPYTHONDIR"):
+        monkeypatch.setenv(name, str(home / name.lower()))
+
+
+def test_there_are_notebooks_and_each_has_its_numbers():
+    assert {path.name for path in NOTEBOOKS} == set(NUMBERS) == set(EXPECTED)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_runs_and_gives_its_numbers(path, tmp_path):
+    notebook = executed(path, tmp_path, NUMBERS[path.name])
+    assert json.loads(notebook.cells[-1].outputs[-1].text) == EXPECTED[path.name]
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert not [output for output in outputs if output.output_type == "error" or output.get("name") == "stderr"]
+    shown = [cell for cell in notebook.cells[:-1] if cell.cell_type == "code" and not cell.outputs]
+    assert shown == []  # every cell shows something
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_is_kept_without_outputs(path):
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert all(cell.outputs == [] and cell.execution_count is None for cell in code)
+    assert 8 <= len(code) <= 15
