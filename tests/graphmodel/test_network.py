@@ -47,7 +47,8 @@ def test_every_problem_is_reported_at_once(network):
     ("table", "change", "message"),
     [("actors", {"country": "Kazakhstan"}, "alpha-3"), ("actors", {"kind": "firm"}, "must be one of country"),
      ("actors", {"name": ""}, "actors.name: must be given"), ("sources", {"rows_read": 5}, "rows_kept plus the counts"),
-     ("sources", {"rejected": "two"}, "rows_kept plus the counts"), ("trades", {"trade_id": "same"}, "must be unique"), ("trades", {"value": float("inf")}, "finite"),
+     ("sources", {"rejected": "two"}, "rows_kept plus the counts"),
+     ("trades", {"trade_id": "same"}, "must be unique"), ("trades", {"value": float("inf")}, "finite"),
      ("trades", {"currency": "dollar"}, "ISO 4217"), ("trades", {"product_set": "8541+8542", "hs_code": "8542"}, "must be empty beside"),
      ("trades", {"value": 1.0, "currency": ""}, "must be given beside a value"), ("trades", {"source_id": "lost"}, "not in sources")],
 )
@@ -224,7 +225,8 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(goods=TEXTS, case=TEXTS, value=st.none() | st.floats(0, 1e15), extra=st.sampled_from([1, 2.5, "x", True]), name=TEXTS.filter(bool))
 def test_round_trip_of_anything(build, tmp_path_factory, goods, case, value, extra, name):
-    network = build([("KAZ", "RUS", "8542", "2022", value, {"goods": goods, "case": case, "x_mark": extra}), ROWS[0] + ({"x_mark": extra},)])
+    network = build([("KAZ", "RUS", "8542", "2022", value, {"goods": goods, "case": case, "x_mark": extra}),
+                     (*ROWS[0], {"x_mark": extra})])
     network = remade(network, actors=network.actors.assign(name=name))
     saved = network.save(tmp_path_factory.mktemp("any") / "net")
     assert TradeNetwork.load(saved).equals(network)
