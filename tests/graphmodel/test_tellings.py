@@ -108,7 +108,7 @@ def test_shipments_between_firms_are_flows_of_their_own(build):
 
 def test_a_firms_flow_told_by_two_sources(build):
     rows = [("a.USA", "b.HKG", "854231", "2022-03-01", 5.0), ("a.USA", "b.HKG", "8542", "2022-03", 6.0, {"source_id": "t"})]
-    assert told(build(rows, level="firms", sources=("s", "t")))[1] == 5.0
+    assert told(build(rows, level="firms", sources=("s", "t")))[1] == 6.0, "the month holds the day"
 
 
 def test_unknown_preference(build):
@@ -123,3 +123,45 @@ def test_flows_say_how_many_tellings_they_left_aside(build):
     assert flows[["n_records", "n_left_aside", "n_without_value", "known_usd"]].iloc[0].tolist() == [2, 1, 1, 100.0]
     assert pd.isna(flows["value_usd"].iloc[0])
     assert flows["record_refs"].iloc[0] == "hand.csv:2; hand.csv:4"
+
+
+def test_a_part_of_the_time_never_stands_for_the_whole(build):
+    """The exporter told of January, the importer of the year: the year is taken."""
+    year = build([("KAZ", "RUS", "8542", "2022-01", 1.0), ("KAZ", "RUS", "8542", "2022", 1000.0, IMPORT)])
+    assert told(year)[1] == 1000.0
+    months = [("KAZ", "RUS", "8542", f"2022-{m:02}", 10.0) for m in range(1, 13)]
+    assert told(build([*months, ("KAZ", "RUS", "8542", "2022", 130.0, IMPORT)]))[1] == 120.0, "twelve months fill the year"
+
+
+def test_where_neither_holds_the_other_the_larger_is_taken(build):
+    months = [("KAZ", "RUS", "8542", f"2022-{m:02}", 100.0) for m in range(1, 13)]
+    assert told(build([("KAZ", "RUS", "854231", "2022", 5.0), *months]))[1] == 1200.0
+    assert told(build([("KAZ", "RUS", "854231", "2022", 150.0), *months]))[1] == 1200.0, "all months together are larger"
+    assert told(build([("KAZ", "RUS", "854231", "2022", 5000.0), *months[:3]]))[1] == 5000.0
+
+
+def test_a_bloc_told_for_a_month_does_not_hide_its_members_year(build):
+    network = build([("EU27", "KAZ", "8542", "2022-01", 50.0), ("DEU", "KAZ", "8542", "2022", 1000.0),
+                     ("FRA", "KAZ", "8542", "2022", 500.0)])
+    assert told(network)[1] == 1500.0
+
+
+def test_codes_of_one_source_are_told_apart_without_a_version(build):
+    unknown = {"hs_version": ""}
+    network = build([("KAZ", "RUS", "854231", "2022", 10.0, unknown), ("KAZ", "RUS", "854232", "2022-05", 1000.0, unknown)])
+    assert told(network)[1] == 1010.0
+
+
+def test_of_two_stories_of_firms_the_longer_is_taken_whoever_tells_it(build):
+    for first, second in (("s", "t"), ("t", "s")):
+        rows = [("a.USA", "b.HKG", "8542", "2022", 100.0, {"source_id": first}),
+                ("a.USA", "b.HKG", "8542", "2022-07-20", 5.0, {"source_id": second})]
+        assert told(build(rows, level="firms", sources=("s", "t")))[1] == 100.0
+
+
+def test_a_cell_of_a_statistic_counts_once(build):
+    assert told(build([("KAZ", "RUS", "8542", "2022", 50.0), ("KAZ", "RUS", "8542", "2022", 50.0)]))[1] == 50.0
+    modes_unnamed = build([("KAZ", "RUS", "8542", "2022", v) for v in (20.0, 50.0, 30.0)])
+    assert told(modes_unnamed)[1] == 50.0
+    days = build([("KAZ", "RUS", "8542", "2022-03-01", 50.0), ("KAZ", "RUS", "8542", "2022-03-01", 50.0)])
+    assert told(days)[1] == 100.0, "days are shipments"
