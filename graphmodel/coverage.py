@@ -21,17 +21,18 @@ class Observed:
     """What is observed of trade from sellers to a buyer, or from a seller to buyers.
 
     `status` is `covered`, `partly` or `not covered`; `spans` the days covered; `products` the codes and sets covered;
-    `complete` whether a missing row means zero; `text` says it in words.
+    `all_goods` whether they hold all goods of the question; `complete` whether a missing row means zero; `text` says it in words.
     """
 
     status: str
     spans: tuple[Span, ...]
     products: frozenset[str]
+    all_goods: bool
     complete: bool
     text: str
 
 
-NOTHING = Observed("not covered", (), frozenset(), False, "not covered")
+NOTHING = Observed("not covered", (), frozenset(), False, False, "not covered")
 
 
 class CoverageIndex:
@@ -48,6 +49,7 @@ class CoverageIndex:
 
     def observed(
         self, sellers: Iterable[str], buyers: Iterable[str], *, concept: str, codes: frozenset[str] | None,
+        exact: frozenset[str] | None = None,
         first: pd.Timestamp | None, last: pd.Timestamp | None,
     ) -> Observed:
         """What the data cover of trade from any of the sellers to any of the buyers.
@@ -60,6 +62,8 @@ class CoverageIndex:
             `dispatched` or `origin`.
         codes
             HS codes and product sets of the question; None for all goods.
+        exact
+            Those of the codes that must all be covered for the answer to be whole.
         first, last
             Days of the question; None for any.
         """
@@ -74,16 +78,19 @@ class CoverageIndex:
         spans = tuple(_merge([span for spans in per_pair for span in spans]))
         products = frozenset().union(*(row["product_set"] for rows in found for row in rows))
         complete = all(row["complete"] for rows in found for row in rows)
+        all_goods = all(_all_goods(rows, exact) for rows in found)
         gaps = []
         if first is not None and last is not None and any(s != [(first, last)] for s in per_pair):
             gaps.append("only " + ", ".join(period_text(*span) for span in spans))
         asked = len(_without_blocs([s for s, _ in pairs])) * len(_without_blocs([b for _, b in pairs]))
         if len(found) < asked:
             gaps.append(f"{len(found)} of {asked} pairs")
+        if not all_goods:
+            gaps.append("only goods " + " ".join(sorted(products)))
         if not complete:
             gaps.append("may miss rows")
         status = "partly" if gaps else "covered"
-        return Observed(status, spans, products, complete, f"{status}: {'; '.join(gaps)}" if gaps else status)
+        return Observed(status, spans, products, all_goods, complete, f"{status}: {'; '.join(gaps)}" if gaps else status)
 
     def _matching(
         self, seller: str, buyer: str, concept: str, codes: frozenset[str] | None, first: pd.Timestamp | None,
@@ -119,6 +126,12 @@ def _without_blocs(names: Iterable[str]) -> set[str]:
     """The names without a bloc that stands beside its members."""
     chosen = set(names)
     return {name for name in chosen if not chosen & (set(GROUPS.get(name, ())) - {name})}
+
+
+def _all_goods(rows: list[dict], exact: frozenset[str] | None) -> bool:
+    """Whether every code asked for lies under a covered one."""
+    covered = {part for row in rows for code in row["product_set"] for part in code.split("+")}
+    return exact is None or "*" in covered or all(any(code.startswith(c) for c in covered) for code in exact)
 
 
 def overlaps(covered: frozenset[str], codes: frozenset[str]) -> bool:

@@ -48,14 +48,14 @@ def answer(
     return table
 
 
-def coarse_note(trades: pd.DataFrame, products: str | Sequence[str] | None) -> str:
+def coarse_note(trades: pd.DataFrame, products: str | Sequence[str] | None, which: str = "") -> str:
     """A sentence if some of the trades are told in a code wider than the products asked for; else empty."""
     if products is None or trades.empty:
         return ""
     goods = match(product_codes(products), trades["hs_code"], trades["product_set"], trades["hs_version"])
     wide = trades[goods["coarse"]]
     codes = sorted(set(wide["hs_code"].where(wide["product_set"].eq(""), wide["product_set"])))
-    return f"{len(wide):,} records are told in codes wider than the question ({', '.join(codes[:5])})" if codes else ""
+    return f"{len(wide):,} records {which}are told in codes wider than the question ({', '.join(codes[:5])})" if codes else ""
 
 
 def names_of(network: TradeNetwork) -> dict[str, str]:

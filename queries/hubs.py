@@ -9,21 +9,21 @@ import networkx as nx
 import numpy as np
 import pandas as pd
 
-from chiptrail.graphmodel.aggregate import counted_once
-from chiptrail.graphmodel.coverage import NOTHING, CoverageIndex, Observed, Span
+from chiptrail.graphmodel.coverage import NOTHING, CoverageIndex, Observed, Span, overlaps
 from chiptrail.graphmodel.errors import NotComparableError
 from chiptrail.graphmodel.network import TradeNetwork
 from chiptrail.graphmodel.periods import parse_period, period_text, window
-from chiptrail.graphmodel.selection import in_window
+from chiptrail.graphmodel.selection import concept_of, in_window
+from chiptrail.graphmodel.tellings import left_aside
 from chiptrail.queries.answer import MEANING, answer, coarse_note, concept_or_default, names_of
-from chiptrail.queries.question import Question, latest_covered_year, observed_leg, question_of, year_note
+from chiptrail.queries.question import Question, closed_window, latest_covered_year, observed_leg, question_of, year_note
 
 COLUMNS = (
     "rank", "hub_id", "hub", "kind", "country", "concept", "inflow_usd", "outflow_usd", "throughput_max_usd",
     "inflow_before_usd", "outflow_before_usd", "throughput_max_before_usd", "inflow_change", "outflow_change",
     "inflow_original", "inflow_original_before", "inflow_currency", "share_of_routes", "betweenness", "n_suppliers",
     "suppliers", "n_customers", "customers", "n_records", "first_date", "last_date", "inflow_products", "outflow_products",
-    "inflow_coverage", "outflow_coverage", "status",
+    "inflow_coverage", "outflow_coverage", "compared", "status",
 )
 
 
@@ -71,7 +71,8 @@ def transit_hubs(
         `share_of_routes` (0-1, of all routes of two or three legs), `betweenness` (0-1, mean share of the shortest routes between
         an origin and a destination); `n_suppliers`, `suppliers`, `n_customers`, `customers` (counterparts among origins and
         destinations); `n_records`, `first_date`, `last_date`; `inflow_products`, `outflow_products` (codes counted),
-        `inflow_coverage`, `outflow_coverage` (what the data cover of each leg) and `status` (`ranked`, or why not).
+        `inflow_coverage`, `outflow_coverage` (what the data cover of each leg), `compared` (in a window of several years, those
+        that are covered of both legs: only they are summed) and `status` (`ranked`, or why not).
         `attrs` holds the question, notes, the number of tellings left aside by reason, and the sources.
 
     Raises
@@ -104,24 +105,27 @@ def transit_hubs(
     if since is None and until is None and network.level == "countries":
         since = until = latest_covered_year(part, question, coverage)
         notes.append(year_note(network, since))
+    since, until = closed_window(part, since, until)
     first, last = window(since, until)
     trades, straddling = _counted(part, question, since, until, prefer)
-    notes.append(coarse_note(trades[trades["side"].ne("")], products))
     if straddling:
         notes.append(f"{straddling:,} records lie only partly inside the period, or have no dates, and are not counted")
     before = _before(first, last, against)
     earlier = _counted(part, question, *before, prefer)[0] if before else trades.iloc[:0]
+    notes += [coarse_note(trades[trades["side"].ne("")], products),
+              coarse_note(earlier[earlier["side"].ne("")], products, "of the earlier period ")]
     legs = _legs(trades, network, question)
     earlier_legs = _legs(earlier, network, question)
     graph, routes = _routes_through(trades, network, question)
     between = _betweenness(graph, question)
     mine, earlier_mine = _by_hub(legs), _by_hub(earlier_legs)
+    told = _told(network, question, since, until)
     rows = []
     for hub in _candidates(network, legs):
         seen = {side: observed_leg(coverage, hub, side, question, first, last) for side in _SIDES}
-        goods = {side: observed_leg(coverage, hub, side, question, None, None).products for side in _SIDES}
+        goods = {side: seen[side].products or observed_leg(coverage, hub, side, question, None, None).products for side in _SIDES}
         then = _Past(earlier_mine.get(hub, []), hub, coverage, question, before, first, seen)
-        rows.append(_row(hub, mine[hub], then, seen, goods) | {
+        rows.append(_row(hub, mine[hub], then, seen, goods, told) | {
             "share_of_routes": routes.get(hub, 0.0), "betweenness": between.get(hub, 0.0)})
     table = _finish(rows, network, question, legs)
     notes += _notes(table, network, question, coverage)
@@ -136,9 +140,9 @@ def _counted(
     part: TradeNetwork, question: Question, since: str | None, until: str | None, prefer: str
 ) -> tuple[pd.DataFrame, int]:
     """Trades of the window, each flow once, with `side`: in, out, or empty for legs between others; and the records cut off."""
-    inside = part.where(since=since, until=until)
-    trades = counted_once(inside, prefer=prefer)
     all_trades = part.trades
+    trades = all_trades[in_window(all_trades, since, until)].reset_index(drop=True)
+    trades["concept"] = concept_of(trades)
     touching = in_window(all_trades, since, until, partly=True) & ~in_window(all_trades, since, until)
     concerned = all_trades["seller_id"].isin(question.origins) | all_trades["buyer_id"].isin(question.destinations)
     ends = question.origins | question.destinations
@@ -149,10 +153,29 @@ def _counted(
             trades["maker_id"].isin(question.origins))
         receives |= stated
     sends = trades["buyer_id"].isin(question.destinations) & trades["concept"].eq("dispatched")
-    trades["side"] = ""
+    trades[["side", "left_aside"]] = ""
     trades.loc[sends & ~trades["seller_id"].isin(ends), "side"] = "out"
     trades.loc[receives & ~trades["buyer_id"].isin(ends), "side"] = "in"
+    sources = part.sources
+    retrieved = dict(zip(sources["source_id"], sources["retrieved"], strict=True))
+    for side, summed in (("in", "seller_id"), ("out", "buyer_id")):
+        leg = trades[trades["side"].eq(side)]
+        trades.loc[leg.index, "left_aside"] = left_aside(leg, level=part.level, prefer=prefer, retrieved=retrieved, blocs_as=[summed])
     return trades, int((touching & concerned).sum())
+
+
+def _told(network: TradeNetwork, question: Question, since: str | None, until: str | None) -> set[tuple[str, str]]:
+    """Hubs and sides of which any record touches the window and the goods asked for, counted or not: there nothing is zero."""
+    trades = network.trades
+    trades = trades[in_window(trades, since, until, partly=True)]
+    if question.codes is not None:
+        codes = trades["hs_code"].where(trades["product_set"].eq(""), trades["product_set"])
+        near = {code: not code or overlaps(frozenset([code]), question.codes) for code in codes.unique()}
+        trades = trades[codes.map(near).astype(bool)]
+    concept = concept_of(trades)
+    received = trades[trades["seller_id"].isin(question.origins) & concept.eq(question.concept)]["buyer_id"]
+    sent = trades[trades["buyer_id"].isin(question.destinations) & concept.eq("dispatched")]["seller_id"]
+    return {(hub, "in") for hub in received} | {(hub, "out") for hub in sent}
 
 
 def _legs(trades: pd.DataFrame, network: TradeNetwork, question: Question) -> pd.DataFrame:
@@ -229,18 +252,30 @@ def _inside(legs: list[_Leg], spans: list[Span]) -> list[_Leg]:
     return [leg for leg in legs if any(leg.start >= a and leg.end <= b for a, b in spans)]
 
 
-def _comparable(legs: list[_Leg], goods: dict[str, frozenset[str]]) -> tuple[list[_Leg], dict[str, str]]:
-    """The legs whose goods compare, and the class of each code.
+def _shared_years(seen: dict[str, Observed]) -> set[int] | None:
+    """Calendar years that the data cover, in whole or part, of both legs; None where a leg is not covered at all."""
+    if not all(seen[side].spans for side in _SIDES):
+        return None
+    years = [{year for start, end in seen[side].spans for year in range(start.year, end.year + 1)} for side in _SIDES]
+    return years[0] & years[1]
 
-    `goods` are the codes that the data cover of each leg at any time; where both have some, only goods that both cover compare.
+
+def _in_years(legs: list[_Leg], years: set[int] | None) -> list[_Leg]:
+    return legs if not years else [leg for leg in legs if set(range(leg.start.year, leg.end.year + 1)) <= years]
+
+
+def _comparable(legs: list[_Leg], goods: dict[str, frozenset[str]]) -> tuple[list[_Leg], dict[str, str], bool]:
+    """The legs whose goods compare, the class of each code, and whether the legs share any goods.
+
+    `goods` are the codes that the data cover of each leg; where both have some, only goods that both cover compare.
     """
     codes = {side: {leg.code for leg in legs if leg.side == side} | set(goods[side]) - {"*"} for side in _SIDES}
     classes = _classes(frozenset(codes["in"] | codes["out"]))
     if not all(goods.values()):
-        return legs, classes
+        return legs, classes, True
     told = {side: set(classes.values()) if "*" in goods[side] else {classes[c] for c in codes[side]} for side in _SIDES}
     both = told["in"] & told["out"]
-    return [leg for leg in legs if classes[leg.code] in both], classes
+    return ([leg for leg in legs if classes[leg.code] in both] if both else legs), classes, bool(both)
 
 
 def _sums(legs: list[_Leg], classes: dict[str, str]) -> dict[str, dict[str, float]]:
@@ -270,39 +305,46 @@ def _classes(codes: frozenset[str]) -> dict[str, str]:
     return result
 
 
-def _leg_value(sums: dict[str, float], seen: Observed) -> float:
-    """USD of a leg: its sum; zero where nothing is recorded though all is covered; missing where that is not known."""
+def _leg_value(sums: dict[str, float], seen: Observed, told: bool) -> float:
+    """USD of a leg: its sum; zero where nothing at all is told though all is covered; missing where that is not known."""
     if sums:
         return float(sum(sums.values()))
-    return 0.0 if seen.status != "not covered" and seen.complete else float("nan")
+    return 0.0 if not told and seen.spans and seen.complete and seen.all_goods else float("nan")
 
 
-def _throughput(sums: dict, values: dict[str, float], seen: dict[str, Observed]) -> float:
-    if any(observed.status == "not covered" for observed in seen.values()) or any(np.isnan(v) for v in values.values()):
+def _throughput(sums: dict, values: dict[str, float]) -> float:
+    if any(np.isnan(v) for v in values.values()):
         return float("nan")
     shared = set(sums["in"]) & set(sums["out"])
     return float(sum(min(sums["in"][c], sums["out"][c]) for c in shared))
 
 
-def _row(hub: str, legs: list[_Leg], then: _Past, seen: dict[str, Observed], goods: dict[str, frozenset[str]]) -> dict:
-    now, classes = _comparable(legs, goods)
-    past, past_classes = _comparable(then.legs, goods)
+def _row(
+    hub: str, legs: list[_Leg], then: _Past, seen: dict[str, Observed], goods: dict[str, frozenset[str]], told: set[tuple[str, str]]
+) -> dict:
+    years = _shared_years(seen)
+    now, classes, shared = _comparable(_in_years(legs, years), goods)
+    past, past_classes, _ = _comparable(then.legs, goods)
     sums, past_sums = _sums(now, classes), _sums(past, past_classes)
-    values = {side: _leg_value(sums[side], seen[side]) for side in _SIDES}
-    earlier = {side: _leg_value(past_sums[side], then.seen[side]) for side in _SIDES}
+    values = {side: _leg_value(sums[side], seen[side], (hub, side) in told) for side in _SIDES}
+    earlier = {side: _leg_value(past_sums[side], then.seen[side], False) for side in _SIDES}
+    status = _status(values, seen, years, shared)
+    several = years is not None and len({span[0].year for side in _SIDES for span in seen[side].spans}
+                                        | {span[1].year for side in _SIDES for span in seen[side].spans}) > 1
     row = {
         "hub_id": hub, "inflow_usd": values["in"], "outflow_usd": values["out"],
-        "throughput_max_usd": _throughput(sums, values, seen),
+        "throughput_max_usd": _throughput(sums, values) if status == "ranked" else float("nan"),
         "inflow_before_usd": earlier["in"], "outflow_before_usd": earlier["out"],
-        "throughput_max_before_usd": _throughput(past_sums, earlier, then.seen), "n_records": len(now),
+        "throughput_max_before_usd": float("nan") if several else _throughput(past_sums, earlier), "n_records": len(now),
+        "compared": " ".join(str(year) for year in sorted(years)) if several and years else "",
         "first_date": min((leg.start for leg in legs if not pd.isna(leg.start)), default=pd.NaT),
         "last_date": max((leg.end for leg in legs if not pd.isna(leg.end)), default=pd.NaT),
-        "inflow_coverage": seen["in"].text, "outflow_coverage": seen["out"].text, "status": _status(values, seen),
+        "inflow_coverage": seen["in"].text, "outflow_coverage": seen["out"].text, "status": status,
     }
     for side, flow, others in (("in", "inflow", "suppliers"), ("out", "outflow", "customers")):
-        told = [leg for leg in now if leg.side == side]
-        row[f"{flow}_change"] = _change(_inside(told, then.now_spans[side]), [leg for leg in past if leg.side == side])
-        row[f"{flow}_products"] = " ".join(sorted({leg.code for leg in told} - {""}))
+        counted = [leg for leg in now if leg.side == side]
+        row[f"{flow}_change"] = _change(_inside(counted, then.now_spans[side]), [leg for leg in past if leg.side == side])
+        row[f"{flow}_products"] = " ".join(sorted({leg.code for leg in counted} - {""}))
         row[others] = sorted({leg.other for leg in legs if leg.side == side})
     inflows = [leg for leg in now if leg.side == "in"], [leg for leg in past if leg.side == "in"]
     currencies = {leg.currency for part in inflows for leg in part}
@@ -320,10 +362,14 @@ def _change(now: list[_Leg], then: list[_Leg]) -> float:
     return a / b if shared and b > 0 else float("nan")
 
 
-def _status(values: dict[str, float], seen: dict[str, Observed]) -> str:
+def _status(values: dict[str, float], seen: dict[str, Observed], years: set[int] | None, shared: bool) -> str:
     lacking = [leg for side, leg in (("in", "inflow"), ("out", "outflow")) if seen[side].status == "not covered"]
     if lacking:
         return f"not ranked: {' and '.join(lacking)} not covered"
+    if years == set():
+        return "not ranked: the legs share no year"
+    if not shared:
+        return "not ranked: the legs share no goods"
     unknown = [leg for side, leg in (("in", "inflow"), ("out", "outflow")) if np.isnan(values[side])]
     return f"not ranked: value of {' and '.join(unknown)} unknown" if unknown else "ranked"
 
@@ -408,7 +454,7 @@ def _finish(rows: list[dict], network: TradeNetwork, question: Question, legs: p
     table = table.sort_values("hub_id", kind="stable").sort_values(order, ascending=False, kind="stable", na_position="last")
     table["rank"] = table["ranked"].cumsum().where(table["ranked"]).astype("Int64")
     texts = ["hub_id", "hub", "kind", "country", "concept", "inflow_currency", "suppliers", "customers", "inflow_products",
-             "outflow_products", "inflow_coverage", "outflow_coverage", "status"]
+             "outflow_products", "inflow_coverage", "outflow_coverage", "compared", "status"]
     numbers = [c for c in COLUMNS if c.endswith(("_usd", "_change", "_original", "_before", "_routes")) or c == "betweenness"]
     dtypes = dict.fromkeys(texts, "str") | dict.fromkeys(numbers, "float64") | dict.fromkeys(
         ["n_suppliers", "n_customers", "n_records"], "int64") | dict.fromkeys(["first_date", "last_date"], "datetime64[us]")
@@ -418,12 +464,13 @@ def _finish(rows: list[dict], network: TradeNetwork, question: Question, legs: p
 
 def _notes(table: pd.DataFrame, network: TradeNetwork, question: Question, coverage: CoverageIndex) -> list[str]:
     notes = [MEANING[question.concept],
-             "throughput_max_usd is an upper bound: it does not say that the same goods went in and out"]
+             "throughput_max_usd is an upper bound of what is recorded: it does not say that the same goods went in and out"]
     if not table["status"].eq("ranked").any():
         notes.append(f"no hub can be ranked: {coverage.described()}")
     elif table["status"].ne("ranked").any():
         notes.append("hubs with a leg that the data do not cover are listed below the ranking; no row is not a zero")
-    if table["inflow_products"].ne(table["outflow_products"]).any() and table["status"].eq("ranked").any():
+    codes = table["inflow_products"], table["outflow_products"]
+    if (table["status"].eq("ranked") & codes[0].ne("") & codes[1].ne("") & codes[0].ne(codes[1])).any():
         notes.append("the legs are told in different codes (see inflow_products and outflow_products)")
     if network.level == "firms":
         notes.append("documented cases measure attention, not trade")

@@ -14,12 +14,16 @@ from chiptrail.graphmodel.selection import actors_named
 
 @dataclass(frozen=True)
 class Question:
-    """Origins and destinations by id, the concept of the first leg, and the codes asked for (None: all goods)."""
+    """Origins and destinations by id, the concept of the first leg, and the codes asked for (None: all goods).
+
+    `codes` holds also the wider codes that the question accepts; `exact` those without.
+    """
 
     concept: str
     origins: frozenset[str]
     destinations: frozenset[str]
     codes: frozenset[str] | None
+    exact: frozenset[str] | None
 
 
 def question_of(
@@ -27,11 +31,13 @@ def question_of(
     products: str | Sequence[str] | None,
 ) -> Question:
     """The question with its names resolved in the network."""
-    codes = None
+    codes = exact = None
     if products is not None:
         asked = product_codes(products)
-        codes = frozenset(c for table in (asked.codes, asked.wider) for found in table.values() for c in found)
-    return Question(concept, frozenset(actors_named(network, origins)), frozenset(actors_named(network, destinations)), codes)
+        exact = frozenset(c for found in asked.codes.values() for c in found)
+        codes = exact | {c for found in asked.wider.values() for c in found}
+    return Question(
+        concept, frozenset(actors_named(network, origins)), frozenset(actors_named(network, destinations)), codes, exact)
 
 
 def observed_leg(
@@ -39,10 +45,22 @@ def observed_leg(
 ) -> Observed:
     """What the data cover of a hub's inflow (`in`) from the origins or outflow (`out`) to the destinations."""
     if side == "out":
-        return coverage.observed([hub], question.destinations, concept="dispatched", codes=question.codes, first=first, last=last)
+        return coverage.observed([hub], question.destinations, concept="dispatched", codes=question.codes, exact=question.exact,
+                                 first=first, last=last)
     if question.concept == "brand":
         return NOTHING
-    return coverage.observed(question.origins, [hub], concept=question.concept, codes=question.codes, first=first, last=last)
+    return coverage.observed(question.origins, [hub], concept=question.concept, codes=question.codes, exact=question.exact,
+                             first=first, last=last)
+
+
+def closed_window(network: TradeNetwork, since: str | None, until: str | None) -> tuple[str | None, str | None]:
+    """The window with its open side closed by the first or last day of the network's trades."""
+    trades = network.trades
+    if since and not until and trades["period_end"].notna().any():
+        until = str(max(trades["period_end"].max(), parse_period(since)[1]).date())
+    if until and not since and trades["period_start"].notna().any():
+        since = str(min(trades["period_start"].min(), parse_period(until)[0]).date())
+    return since, until
 
 
 def latest_covered_year(part: TradeNetwork, question: Question, coverage: CoverageIndex) -> str | None:

@@ -151,6 +151,68 @@ def test_growth_compares_the_same_codes(build):
     assert row[["inflow_usd", "inflow_change"]].tolist() == [12.0, 1.5]
 
 
+ASK = {"origins": ["USA"], "destinations": ["RUS"], "concept": "dispatched"}
+
+
+def test_legs_are_compared_over_the_years_that_both_cover(build):
+    """In 10 a year 2021-2023, out 100 in 2021 only: at most 10 can have gone through, not 30."""
+    rows = [("USA", "KAZ", "8542", str(y), 10.0) for y in (2021, 2022, 2023)] + [("KAZ", "RUS", "8542", "2021", 100.0)]
+    network = build(rows, coverage=[("USA", "*", "*", "2021/2023"), ("KAZ", "*", "*", "2021")])
+    row = hub(transit_hubs(network, **ASK, since="2021", until="2023"), "KAZ")
+    assert row[["inflow_usd", "outflow_usd", "throughput_max_usd", "compared"]].tolist() == [10.0, 100.0, 10.0, "2021"]
+    apart = build(rows, coverage=[("USA", "*", "*", "2022/2023"), ("KAZ", "*", "*", "2021")])
+    row = hub(transit_hubs(apart, **ASK, since="2021", until="2023"), "KAZ")
+    assert row["status"] == "not ranked: the legs share no year"
+    assert pd.isna(row["throughput_max_usd"])
+
+
+def test_an_open_window_ends_with_the_data(countries):
+    table = transit_hubs(countries, origins=["USA"], destinations=["RUS"], since="2022")
+    assert hub(table, "HKG")[["outflow_usd", "throughput_max_usd", "compared"]].tolist() == [208e6, 208e6, "2022"]
+    wide = transit_hubs(countries, origins=["USA"], destinations=["RUS"], since="2019", until="2023")
+    assert hub(wide, "KGZ")["status"] == "not ranked: the legs share no year"
+
+
+def test_a_leg_told_only_in_a_wider_code_is_not_zero(build):
+    network = build([("USA", "KAZ", "8542", "2022", 100.0), ("KAZ", "RUS", "854231", "2022", 50.0)],
+                    coverage=[("USA", "*", "*", "2022"), ("KAZ", "*", "*", "2022")])
+    row = hub(transit_hubs(network, **ASK, products="854231", since="2022", until="2022"), "KAZ")
+    assert pd.isna(row["inflow_usd"])
+    assert row["status"] == "not ranked: value of inflow unknown"
+
+
+def test_goods_that_are_not_covered_are_not_zero(build):
+    network = build([("USA", "KAZ", "8541", "2022", 7.0), ("USA", "KAZ", "8542", "2022", 100.0)],
+                    coverage=[("USA", "*", "8541 8542", "2022"), ("KAZ", "*", "8541", "2022")])
+    row = hub(transit_hubs(network, **ASK, products=["8541", "8542"], since="2022", until="2022"), "KAZ")
+    assert pd.isna(row["outflow_usd"])
+    assert row["outflow_coverage"] == "partly: only goods 8541"
+
+
+def test_legs_that_share_no_goods_keep_their_values(build):
+    network = build([("USA", "KAZ", "8542", "2022", 100.0), ("KAZ", "RUS", "8471", "2022", 50.0)],
+                    coverage=[("USA", "*", "8542", "2022"), ("KAZ", "*", "8471", "2022")])
+    row = hub(transit_hubs(network, **ASK, since="2022", until="2022"), "KAZ")
+    assert row[["inflow_usd", "outflow_usd", "status"]].tolist() == [100.0, 50.0, "not ranked: the legs share no goods"]
+
+
+def test_a_bloc_does_not_empty_its_members_leg(build):
+    by_origin = {"flow": "import", "partner_concept": "origin"}
+    network = build([("USA", "EU27", "8542", "2022", 500.0, by_origin | {"reported_by": "EU27"}),
+                     ("USA", "DEU", "8542", "2022", 120.0, by_origin | {"reported_by": "DEU"}), ("DEU", "RUS", "8542", "2022", 30.0)],
+                    coverage=[("DEU", "*", "*", "2022"), ("DEU", "*", "*", "2022", by_origin)])
+    table = transit_hubs(network, origins=["USA"], destinations=["RUS"], since="2022", until="2022")
+    assert hub(table, "DEU")[["inflow_usd", "outflow_usd", "throughput_max_usd"]].tolist() == [120.0, 30.0, 30.0]
+
+
+def test_a_wider_code_before_is_said(build):
+    network = build([("USA", "KAZ", "854140", "2021", 100.0), ("USA", "KAZ", "854149", "2022", 10.0, {"hs_version": "HS2022"}),
+                     ("KAZ", "RUS", "854149", "2022", 5.0, {"hs_version": "HS2022"})],
+                    coverage=[("USA", "*", "*", "2021/2022"), ("KAZ", "*", "*", "2022")])
+    notes = transit_hubs(network, **ASK, products="chpl", since="2022", until="2022").attrs["notes"]
+    assert any("of the earlier period are told in codes wider" in note for note in notes)
+
+
 def test_other_months_are_refused(countries):
     ask = {"origins": ["USA"], "destinations": ["RUS"], "since": "2022-01", "until": "2022-06"}
     with pytest.raises(NotComparableError, match="identical months"):
