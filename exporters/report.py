@@ -65,7 +65,7 @@ def write_report(
         "origin": _named(origins), "destination": _named(destinations),
         "hubs": hubs.head(_HUBS).to_dict("records"), "more_hubs": max(0, len(hubs) - _HUBS),
         "ranked": hubs[hubs["rank"].notna()].to_dict("records"), "grown": _grown(hubs),
-        "hub_notes": hubs.attrs["notes"], "shares": _origin_shares(countries, hubs, dispatched, origins, period),
+        "hub_notes": hubs.attrs["notes"], "shares": _origin_shares(countries, hubs, dispatched, origins, period, products),
         "legs_svg": _legs_svg(hubs), "routes": _route_rows(routes), "route_notes": routes.attrs["notes"],
         "cases": _case_rows(cases), "parts": parts, "figures": _figure_rows(figures, countries, firms, origins),
         "years_svg": _years_svg(countries, hubs, destinations, products), "events": told_events,
@@ -156,26 +156,34 @@ def _goods(hubs: pd.DataFrame, products: str | Sequence[str] | None) -> str:
 
 
 def _grown(hubs: pd.DataFrame) -> list[dict]:
-    """Places that sent more to the destinations than before, but whose inflow is not covered."""
-    return hubs[hubs["inflow_coverage"].eq("not covered") & hubs["outflow_usd"].gt(hubs["outflow_before_usd"])].to_dict("records")
+    """Places that sent more to the destinations than in the same months before, but whose inflow is not covered."""
+    return hubs[hubs["inflow_coverage"].eq("not covered") & hubs["outflow_change"].gt(1)].to_dict("records")
 
 
 def _origin_shares(
-    countries: TradeNetwork, hubs: pd.DataFrame, dispatched: pd.DataFrame, origins: Sequence[str], period: dict
+    countries: TradeNetwork, hubs: pd.DataFrame, dispatched: pd.DataFrame, origins: Sequence[str], period: dict, products: Any
 ) -> list[dict]:
-    """For the hubs shown: imports by customs origin, of all and of the origins, and what is known of dispatches."""
-    inside = counted_once(countries.where(since=period["since"], until=period["until"], concept="origin"))
+    """For the hubs shown: imports by customs origin, of all and of the origins, and what is known of dispatches.
+
+    The sum of all is known only where the data cover other partners than the origins too.
+    """
+    inside = counted_once(countries.where(since=period["since"], until=period["until"], concept="origin", products=products))
     inside = inside[inside["left_aside"].eq("")]
+    told = countries.coverage
+    told = told[told["partner_concept"].eq("origin")]
+    others = told["partners"].map(lambda partners: bool(set(partners.split()) - places(origins)))
+    covered = set(told.loc[others, "reporter"])
     by_hub = inside.groupby("buyer_id")["value_usd"].sum()
     from_origin = inside[inside["seller_id"].isin(places(origins))].groupby("buyer_id")["value_usd"].sum()
     sent = dispatched.set_index("hub_id")
     rows = []
     for hub in hubs.head(_HUBS).to_dict("records"):
-        total, part = by_hub.get(hub["hub_id"], float("nan")), from_origin.get(hub["hub_id"], float("nan"))
+        total = by_hub.get(hub["hub_id"], float("nan")) if hub["hub_id"] in covered else float("nan")
+        part = from_origin.get(hub["hub_id"], float("nan"))
         seen = hub["hub_id"] in sent.index and sent.loc[hub["hub_id"], "inflow_coverage"] != "not covered"
-        if pd.isna(total) and not seen:
+        if pd.isna(part) and not seen:
             continue
-        rows.append({"hub": hub["hub"], "total": total, "part": part, "share": part / total,
+        rows.append({"hub": hub["hub"], "total": total, "part": part, "share": None if pd.isna(part / total) else part / total,
                      "dispatched": _money(sent.loc[hub["hub_id"], "inflow_usd"]) if seen else "not covered"})
     return rows
 
@@ -292,7 +300,7 @@ def _at_hand(figure: dict, trades: pd.DataFrame) -> str:
 
 def _growing(hubs: pd.DataFrame) -> list[str]:
     """Hubs worth a line in a chart: the ranked ones, and those that send more than before."""
-    return hubs.loc[hubs["rank"].notna() | hubs["outflow_usd"].gt(hubs["outflow_before_usd"]), "hub_id"].tolist()
+    return hubs.loc[hubs["rank"].notna() | hubs["outflow_change"].gt(1), "hub_id"].tolist()
 
 
 def _years_svg(countries: TradeNetwork, hubs: pd.DataFrame, destinations: Sequence[str], products: Any) -> Markup | None:
@@ -343,9 +351,13 @@ def _graphs(
     """The routes between countries, and the documented cases, as pages for frames."""
     part = countries.where(since=period["since"], until=period["until"], products=products)
     trades = part.trades
-    refs = {ref for text in routes["record_refs"] for ref in text.split("; ")}
+    legs = {
+        (leg["seller_id"], leg["buyer_id"], source, ref)
+        for leg in routes.to_dict("records") for source in leg["sources"].split("; ") for ref in leg["record_refs"].split("; ")
+    }
     pages = []
-    chosen = trades[trades["record_ref"].isin(refs)]
+    on_route = [key in legs for key in trades[["seller_id", "buyer_id", "source_id", "record_ref"]].itertuples(index=False, name=None)]
+    chosen = trades[pd.Series(on_route, index=trades.index, dtype=bool)]
     if len(chosen):
         named = set(chosen["seller_id"]) | set(chosen["buyer_id"])
         network = TradeNetwork(level=part.level, actors=part.actors[part.actors["actor_id"].isin(named)], trades=chosen,

@@ -17,6 +17,7 @@ from chiptrail.graphmodel.periods import parse_period, precision
 from chiptrail.graphmodel.schema import TABLES
 from chiptrail.loaders.reader import Opened, open_table, require_columns
 from chiptrail.loaders.records import (
+    REPEAT,
     Checked,
     Rule,
     amount_rules,
@@ -69,7 +70,9 @@ _VERSIONS = {"H0": "HS1992", "H1": "HS1996", "H2": "HS2002", "H3": "HS2007", "H4
              "H6": "HS2022", "HS": ""}
 _PARTS = {"partner2": "second partner", "customs": "customs procedure", "transport": "transport mode",
           "supply": "mode of supply"}
-_SUM_TOLERANCE = 0.005
+_OTHER_FLOWS = ("DX", "FM", "MIP", "MOP", "XIP", "XOP")
+_ROUNDING_USD, _ROUNDING_SHARE = 1.0, 1e-6
+_EU27_SINCE = "2020-02-01"
 
 
 def load_comtrade(paths: str | Path | Sequence[str | Path]) -> TradeNetwork:
@@ -92,8 +95,10 @@ def load_comtrade(paths: str | Path | Sequence[str | Path]) -> TradeNetwork:
           `x_partner2`. `x_value_column` is the column that the value was read from, `x_weight_estimated` whether the UN
           estimated the weight.
         - `totals`: partner World, regions, blocs and areas not elsewhere specified.
-        - `coverage`: per reporter, flow and period. All partners are covered only where partners add up to the World
-          total within 0.5 %; else only the partners present are, and a missing row may not have been asked for.
+        - `coverage`: per reporter, flow and period. All partners are covered, so that a missing row means zero, only
+          where one row for each named country adds up to the World total but for rounding (1 USD for each partner, at
+          most a millionth of the total) and no row that may belong there was rejected. Trade with areas not elsewhere
+          specified has a hidden partner. Elsewhere only the partners present are covered: others may have traded too.
         - `sources`: one row per file with its counts; `note` names unused columns and says when a file gave no trades.
 
     Raises
@@ -105,8 +110,9 @@ def load_comtrade(paths: str | Path | Sequence[str | Path]) -> TradeNetwork:
     -----
     Rejected are: services and other classifications than HS, the sum of all commodities (TOTAL), codes that lost a
     leading zero (an odd number of digits), other flows than exports, imports and their re-exports and re-imports,
-    unknown reporters or partners, periods that are no year or month, values that are missing or negative. Zero is a
-    value. An import without a CIF value whose value equals its FOB value is marked FOB; other imports count as CIF.
+    unknown reporters or partners, periods that are no year or month, values that are missing or negative, rows that
+    repeat an earlier one in every field, as in joined downloads, and the European Union as reporter of a period that
+    begins before February 2020: these are the 28 members with the United Kingdom. Zero is a value. An import without a CIF value whose value equals its FOB value is marked FOB; other imports count as CIF.
 
     Cautions: what a country reports and what its partner reports differ; Russia reports nothing after 2021.
 
@@ -134,7 +140,7 @@ def _load(path: Path) -> TradeNetwork:
         rows = _rows(opened, checked.kept, columns, source_id)
         trades = _of(rows.filter(rows["place"] == "country"), "trades")
         totals = _of(rows.filter(rows["place"] == "total"), "totals")
-        coverage = _coverage(checked.kept, source_id)
+        coverage = _coverage(checked, source_id)
         note = _note(opened, unused, trades, totals)
         source = _source(opened, checked, source_id, note)
     return TradeNetwork(
@@ -215,6 +221,8 @@ def _rules(table: ir.Table) -> list[Rule]:
         ("flow is no export, import, re-export or re-import", "flow", table["flow_name"].isnull()),
         ("period is no year (2022) or month (202207)", "period", table["first_day"].isnull()),
         ("unknown reporter", "reporter", table["reporter_id"].isnull()),
+        ("European Union before February 2020: 28 members with the United Kingdom, not EU27", "period",
+         (table["reporter_id"] == "EU27") & (table["first_day"] < _EU27_SINCE)),
         ("unknown or former partner", "partner", table["place"].isnull()),
         ("all commodities together, no HS code", "hs_code", code.upper() == "TOTAL"),
         ("HS code lost its leading zero (HS codes have 2, 4 or 6 digits)", "hs_code",
@@ -222,6 +230,7 @@ def _rules(table: ir.Table) -> list[Rule]:
         ("HS code is not 2, 4 or 6 digits", "hs_code", ~code.re_search("^([0-9]{2}){1,3}$")),
         ("no value", "value", (table["value"] == "") & (table["cif"] == "") & (table["fob"] == "")),
         *(rule for name in ("value", "cif", "fob", "weight", "quantity") for rule in amount_rules(name, table[name])),
+        (REPEAT, "", table["repeated"]),
     ]
 
 
@@ -270,19 +279,26 @@ def _breakdown(table: ir.Table) -> ir.StringValue:
     return names.substr(2)
 
 
-def _coverage(kept: ir.Table, source_id: str) -> pd.DataFrame:
-    """What the file shows to be reported: per reporter, flow and period; codes with the same partners share a row."""
-    value = number(kept["value"]).fill_null(0.0)
-    whole = kept.filter((_breakdown(kept) == "") & kept["flow_name"].isin(["export", "import"])).mutate(amount=value)
+def _coverage(checked: Checked, source_id: str) -> pd.DataFrame:
+    """What the file shows to be reported: per reporter, flow and period; codes with the same partners share a row.
+
+    A cell is complete where one World row equals the sum of one row for each named country, all with a value.
+    """
+    kept = checked.kept
+    whole = kept.filter((_breakdown(kept) == "") & kept["flow_name"].isin(["export", "import"]))
+    whole = whole.mutate(amount=number(whole["value"]))
     world, country = whole["world"] == "1", whole["place"] == "country"
     cells = whole.group_by("reporter_id", "flow_name", "first_day", "last_day", "hs_code").agg(
-        n_countries=country.sum(), world=whole["amount"].sum(where=world), parts=whole["amount"].sum(where=~world),
+        n_countries=country.sum(), n_world=world.sum(), world=whole["amount"].sum(where=world),
+        parts=whole["amount"].sum(where=country), no_amount=whole["amount"].isnull().any(),
         partners=ibis.ifelse(country, whole["partner_id"], ibis.null("string")).collect(distinct=True),
     )
-    cells = cells.filter(cells["n_countries"] > 0)
-    complete = ((cells["world"] - cells["parts"]).abs() <= _SUM_TOLERANCE * cells["world"]).fill_null(False)
-    named = cells["partners"].filter(lambda code: code.notnull()).sort().join(" ")
-    cells = cells.mutate(complete=complete, partners=ibis.ifelse(complete, "*", named))
+    cells = _doubted(cells.filter(cells["n_countries"] > 0), checked.rejected)
+    named = cells["partners"].filter(lambda code: code.notnull()).sort()
+    once = (cells["n_world"] == 1) & (cells["n_countries"] == named.length()) & ~cells["no_amount"]
+    rounding = ibis.least(_ROUNDING_USD * cells["n_countries"], _ROUNDING_SHARE * cells["world"])
+    complete = (once & ~cells["doubted"] & ((cells["world"] - cells["parts"]).abs() <= rounding)).fill_null(False)
+    cells = cells.mutate(complete=complete, partners=ibis.ifelse(complete, "*", named.join(" ")))
     keys = ["reporter_id", "flow_name", "first_day", "last_day", "partners", "complete"]
     rows = frame(cells.group_by(keys).agg(products=cells["hs_code"].collect(distinct=True).sort().join(" ")))
     if rows.empty:
@@ -291,14 +307,48 @@ def _coverage(kept: ir.Table, source_id: str) -> pd.DataFrame:
                                 "last_day": "period_end"})
     rows["partner_concept"] = rows["flow"].map({"export": "destination", "import": "origin"})
     rows["note"] = rows["complete"].map({
-        True: "partners add up to the World total within 0.5 %",
-        False: "only the partners in the file: the download does not show that all partners were asked for",
+        True: "named partners add up to the World total",
+        False: "only the partners in the file: they do not add up to a World total, or a row was rejected, so others may "
+               "have traded too",
     })
     rows["source_id"] = source_id
     for day in ("period_start", "period_end"):
         rows[day] = pd.to_datetime(rows[day])
     rows["resolution"] = precision(rows["period_start"], rows["period_end"])
     return conform(rows, "coverage")
+
+
+def _doubted(cells: ir.Table, rejected: ir.Table) -> ir.Table:
+    """The cells with `doubted`: whether a rejected row may belong to them; what cannot be read of it fits every cell.
+
+    A row for a code belongs to the headings above it too. Repeats take nothing away, nor do rows that say that they are
+    of another flow or classification, or of all commodities.
+    """
+    code, sound = rejected["hs_code"], rejected["shape"] <= 0
+    other = (rejected["flow"].upper().isin(_OTHER_FLOWS) | rejected["classification"].re_search("^[^hH]")
+             | (code.upper() == "TOTAL"))
+    rows = rejected.filter((rejected["reason"] != REPEAT) & ~(sound & other))
+    unknown = rows["reporter_id"].isnull() & rows["reporter"].re_search("^[0-9]+$") & (rows["shape"] <= 0)
+    rows = rows.filter(~unknown)
+
+    def read(value: ir.Value, condition: ir.BooleanValue | bool = True) -> ir.Value:
+        return ibis.ifelse((rows["shape"] <= 0) & condition, value, ibis.null("string"))
+
+    in_code = rows["hs_code"].re_search("^([0-9]{2})+$")
+    above = ibis.array([read(rows["hs_code"].substr(0, digits), in_code) for digits in (2, 4, 6)]).unnest()
+    rows = rows.select("reporter_id", flow_name=read(rows["flow_name"]), first_day=read(rows["first_day"]),
+                       last_day=read(rows["last_day"]), hs_code=above).distinct()
+    unread = rows.select(**{name: rows[name].isnull() for name in rows.columns})
+    cells = cells.mutate(doubted=ibis.literal(False))
+    for gaps in unread.distinct().order_by(unread.columns).to_pyarrow().to_pylist():
+        keys = [name for name, gap in gaps.items() if not gap]
+        fitting = rows.filter([rows[name].isnull() == gap for name, gap in gaps.items()]).select(*keys).distinct()
+        if not keys:
+            return cells.mutate(doubted=ibis.literal(True))
+        fitting = fitting.rename({f"key_{name}": name for name in keys}).mutate(fits=ibis.literal(True))
+        found = cells.left_join(fitting, [cells[name] == fitting[f"key_{name}"] for name in keys])
+        cells = found.mutate(doubted=found["doubted"] | found["fits"].fill_null(False)).select(*cells.columns)
+    return cells
 
 
 def _note(opened: Opened, unused: list[str], trades: pd.DataFrame, totals: pd.DataFrame) -> str:

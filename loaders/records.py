@@ -22,6 +22,9 @@ Rule = tuple[str, str, ir.BooleanValue]
 Translation = tuple[Sequence[str], Sequence[str], Callable[..., tuple[str, ...]]]
 """Columns, new columns, and the function that gives the values of these from the values of those."""
 
+REPEAT = "repeats an earlier row"
+"""The reason for a row that equals an earlier one in every field."""
+
 _N_EXAMPLES = 5
 
 
@@ -29,10 +32,12 @@ _N_EXAMPLES = 5
 class Checked:
     """Rows kept and rejected: `rejects` has row, reason, column and value, in the order of the file.
 
-    `counts` holds the number rejected by reason, `examples` up to five of them by reason, for messages.
+    `counts` holds the number rejected by reason, `examples` up to five of them by reason, for messages; `rejected` has
+    the rows rejected with all their columns, `shape` and `reason`.
     """
 
     kept: ir.Table
+    rejected: ir.Table
     rejects: ir.Table
     n_read: int
     counts: dict[str, int]
@@ -45,7 +50,9 @@ class Checked:
 
 
 def pick(opened: Opened, columns: Mapping[str, str | None]) -> ir.Table:
-    """A table of chosen columns as trimmed text, never null, with `row` and `shape`; the file is read once for it.
+    """A table of chosen columns as trimmed text, never null, with `row`, `shape` and `repeated`; the file is read once.
+
+    `repeated` is whether an earlier row has the same text in every field, those not chosen too.
 
     Parameters
     ----------
@@ -59,8 +66,13 @@ def pick(opened: Opened, columns: Mapping[str, str | None]) -> ir.Table:
         new: ibis.literal("") if name is None else opened.records[place[name]].strip().fill_null("")
         for new, name in columns.items()
     }
-    chosen = opened.records.select("row", "shape", **texts)
-    return opened.engine.create_table("picked", chosen)
+    fields = [opened.records[name].strip().fill_null("") for name in place.values()]
+    whole = ibis.literal("\x1f").join([opened.records["shape"].cast("string"), *fields]).hexdigest("md5")
+    picked = opened.engine.create_table("picked", opened.records.select("row", "shape", whole=whole, **texts))
+    count = picked.group_by("whole").agg(n=picked.count(), first=picked["row"].min())
+    twice = count.filter(count["n"] > 1).select(same="whole", first="first")
+    found = picked.left_join(twice, picked["whole"] == twice["same"])
+    return found.mutate(repeated=(found["row"] > found["first"]).fill_null(False)).drop("whole", "same", "first")
 
 
 def translate(table: ir.Table, *steps: Translation) -> ir.Table:
@@ -129,9 +141,9 @@ def split(opened: Opened, table: ir.Table, rules: Sequence[Rule], columns: Mappi
     def by_rule(values: Sequence[Any]) -> ir.Value:
         return ibis.cases(*((checked["broken"] == i, value) for i, value in enumerate(values)), else_="")
 
-    rejects = checked.filter(checked["broken"] >= 0).select(
-        row=checked["row"],
-        reason=by_rule([reason for reason, _, _ in every]),
+    rejected = checked.filter(checked["broken"] >= 0).mutate(reason=by_rule([reason for reason, _, _ in every]))
+    rejects = rejected.select(
+        "row", "reason",
         column=by_rule([columns.get(name) or name for _, name, _ in every]),
         value=by_rule([checked[name] if name else "" for _, name, _ in every]),
     ).order_by("row")
@@ -142,7 +154,7 @@ def split(opened: Opened, table: ir.Table, rules: Sequence[Rule], columns: Mappi
         what = f"row {row['row']}" + (f": {row['column']} = {row['value'][:80]!r}" if row["column"] else "")
         examples[row["reason"]].append(what)
     return Checked(
-        kept=checked.filter(checked["broken"] < 0).drop("broken", "shape"), rejects=rejects,
+        kept=checked.filter(checked["broken"] < 0).drop("broken", "shape"), rejected=rejected.drop("broken"), rejects=rejects,
         n_read=checked.count().to_pyarrow().as_py(), counts={row["reason"]: row["n"] for row in counted}, examples=examples,
     )
 

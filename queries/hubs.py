@@ -23,7 +23,8 @@ COLUMNS = (
     "inflow_before_usd", "outflow_before_usd", "throughput_max_before_usd", "inflow_change", "outflow_change",
     "inflow_original", "inflow_original_before", "inflow_currency", "share_of_routes", "betweenness", "n_suppliers",
     "suppliers", "n_customers", "customers", "n_records", "first_date", "last_date", "inflow_products", "outflow_products",
-    "inflow_coverage", "outflow_coverage", "compared", "status",
+    "inflow_coverage", "outflow_coverage", "inflow_before_coverage",
+    "outflow_before_coverage", "compared", "status",
 )
 
 
@@ -71,7 +72,8 @@ def transit_hubs(
         `share_of_routes` (0-1, of all routes of two or three legs), `betweenness` (0-1, mean share of the shortest routes between
         an origin and a destination); `n_suppliers`, `suppliers`, `n_customers`, `customers` (counterparts among origins and
         destinations); `n_records`, `first_date`, `last_date`; `inflow_products`, `outflow_products` (codes counted),
-        `inflow_coverage`, `outflow_coverage` (what the data cover of each leg), `compared` (in a window of several years, those
+        `inflow_coverage`, `outflow_coverage` (what the data cover of each leg), `inflow_before_coverage`, `outflow_before_coverage`
+        (and of the earlier period), `compared` (in a window of several years, those
         that are covered of both legs: only they are summed) and `status` (`ranked`, or why not).
         `attrs` holds the question, notes, the number of tellings left aside by reason, and the sources.
 
@@ -339,7 +341,8 @@ def _row(
         "compared": " ".join(str(year) for year in sorted(years)) if several and years else "",
         "first_date": min((leg.start for leg in legs if not pd.isna(leg.start)), default=pd.NaT),
         "last_date": max((leg.end for leg in legs if not pd.isna(leg.end)), default=pd.NaT),
-        "inflow_coverage": seen["in"].text, "outflow_coverage": seen["out"].text, "status": status,
+        "inflow_coverage": seen["in"].text, "outflow_coverage": seen["out"].text,
+        "inflow_before_coverage": then.seen["in"].text, "outflow_before_coverage": then.seen["out"].text, "status": status,
     }
     for side, flow, others in (("in", "inflow", "suppliers"), ("out", "outflow", "customers")):
         counted = [leg for leg in now if leg.side == side]
@@ -454,7 +457,7 @@ def _finish(rows: list[dict], network: TradeNetwork, question: Question, legs: p
     table = table.sort_values("hub_id", kind="stable").sort_values(order, ascending=False, kind="stable", na_position="last")
     table["rank"] = table["ranked"].cumsum().where(table["ranked"]).astype("Int64")
     texts = ["hub_id", "hub", "kind", "country", "concept", "inflow_currency", "suppliers", "customers", "inflow_products",
-             "outflow_products", "inflow_coverage", "outflow_coverage", "compared", "status"]
+             "outflow_products", "inflow_coverage", "outflow_coverage", "inflow_before_coverage", "outflow_before_coverage", "compared", "status"]
     numbers = [c for c in COLUMNS if c.endswith(("_usd", "_change", "_original", "_before", "_routes")) or c == "betweenness"]
     dtypes = dict.fromkeys(texts, "str") | dict.fromkeys(numbers, "float64") | dict.fromkeys(
         ["n_suppliers", "n_customers", "n_records"], "int64") | dict.fromkeys(["first_date", "last_date"], "datetime64[us]")
@@ -472,6 +475,10 @@ def _notes(table: pd.DataFrame, network: TradeNetwork, question: Question, cover
     codes = table["inflow_products"], table["outflow_products"]
     if (table["status"].eq("ranked") & codes[0].ne("") & codes[1].ne("") & codes[0].ne(codes[1])).any():
         notes.append("the legs are told in different codes (see inflow_products and outflow_products)")
+    known = table[["inflow_before_usd", "outflow_before_usd"]].notna().any(axis=1)
+    short = table["inflow_before_coverage"].str.contains("only 2") | table["outflow_before_coverage"].str.contains("only 2")
+    if (known & short).any():
+        notes.append(f"for {(known & short).sum()} hubs the earlier period is covered in part: read their change, not their before")
     if network.level == "firms":
         notes.append("documented cases measure attention, not trade")
     return notes

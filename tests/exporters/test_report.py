@@ -59,7 +59,7 @@ def test_the_answer_in_a_few_sentences(page):
         "China: at most 180 m, since 12.6 bn came in and 180 m went out (before: 16.4 bn and 72 m)",
         "Kazakhstan: at most 4.27 m, since 4.27 m came in and 18.3 m went out (before: 2.87 m and 246 k)",
         "Turkey: at most 2.8 m, since 41.2 m came in and 2.8 m went out (before: 28.6 m and 60 k)",
-        "Not covered on the way in, so not ranked, but sending more to Russia than before: Armenia (13.1 m, before 1.72 k)",
+        "Not covered on the way in, so not ranked, but sending more to Russia than before: Armenia (13.1 m, ×7,639 over the same months)",
         "Kyrgyzstan (659 k, before 5.88 k)", "What the data cannot tell.", "5,806 parts found in weapons",
         "This page again: chiptrail report --out report.html --from USA --to RUS",
     ):
@@ -279,3 +279,47 @@ def test_a_narrower_question(tmp_path):
     with pytest.raises(ct.UnknownNameError, match="Kazakhstan"):
         ct.write_report(tmp_path / "x.html", origins=["Kazachstan"])
     assert not (tmp_path / "x.html").exists()
+
+
+IMPORTS = {"flow": "import", "partner_concept": "origin"}
+ORIGIN = IMPORTS | {"reported_by": "KAZ"}
+
+
+def page_of(network, nothing, folder, **options) -> str:
+    options = {"since": "2022", "until": "2022"} | options
+    return report.write_report(folder / "r.html", countries=network, **nothing, **options).read_text("utf-8")
+
+
+def test_a_share_needs_the_other_partners(build, nothing, tmp_path):
+    """Of the imports only those from the USA are covered: their share of all is not 100 %."""
+    network = build([("USA", "KAZ", "8542", "2022", 90.0, ORIGIN), ("KAZ", "RUS", "8542", "2022", 5.0)],
+                    coverage=[("KAZ", "USA", "8542", "2022", IMPORTS), ("KAZ", "*", "8542", "2022")])
+    [row] = rows_of(section(page_of(network, nothing, tmp_path), "Three meanings"))
+    assert row[2:] == ["not known", "90", ""]
+
+
+def test_a_share_is_of_the_goods_asked_for(build, nothing, tmp_path):
+    network = build([("USA", "KAZ", "8542", "2022", 90.0, ORIGIN), ("CHN", "KAZ", "8542", "2022", 10.0, ORIGIN),
+                     ("CHN", "KAZ", "8471", "2022", 900.0, ORIGIN), ("KAZ", "RUS", "8542", "2022", 5.0)],
+                    coverage=[("KAZ", "*", "*", "2022", IMPORTS), ("KAZ", "*", "*", "2022")])
+    [row] = rows_of(section(page_of(network, nothing, tmp_path, products="8542"), "Three meanings"))
+    assert row[2:] == ["100", "90", "90.0 %"]
+
+
+def test_steady_trade_is_not_said_to_grow(build, nothing, tmp_path):
+    """Ten a month throughout, but of the year before only half is covered: 120 beside 60 is no growth."""
+    months = [("KGZ", "RUS", "8542", f"{y}-{m:02}", 10.0) for y, first in ((2021, 7), (2022, 1)) for m in range(first, 13)]
+    network = build(months, coverage=[("KGZ", "*", "8542", "2021-07/2022-12")])
+    text = text_of(page_of(network, nothing, tmp_path))
+    assert "sending more to" not in text
+    assert "the earlier period is covered in part" in text
+
+
+def test_the_graph_holds_the_routes_records_alone(build, nothing, tmp_path):
+    """Two files of one name: row 2 of the other file is another trade."""
+    other = {"source_id": "t", "record_ref": "hand.csv:2"}
+    network = build([("USA", "KAZ", "8542", "2022", 9.0, ORIGIN), ("KAZ", "RUS", "8542", "2022", 5.0), ("DEU", "TUR", "8471", "2022", 7.0, other)],
+                    sources=("s", "t"))
+    graphs = page_of(network, nothing, tmp_path).split("<iframe")[1]
+    assert "KAZ" in graphs
+    assert "DEU" not in graphs
