@@ -38,6 +38,13 @@ class Format(StrEnum):
     tables = "tables"
 
 
+class Level(StrEnum):
+    """What plain tables are about."""
+
+    firms = "firms"
+    countries = "countries"
+
+
 class Order(StrEnum):
     """Which routes are best."""
 
@@ -107,13 +114,17 @@ def load(
                                                   "own folder, or plain actors.csv and trades.csv.")],
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files to read.")],
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder for the network.")],
+    level: Annotated[Level | None, typer.Option("--level", help="Tables only: whether sellers and buyers are firms or countries. "
+                                                "Default: countries if every name is one.")] = None,
 ) -> None:
     """Read files into a network and say how many rows were read, kept, and rejected for which reason."""
     import chiptrail as ct
     from chiptrail import show
 
+    if level and file_format is Format.comtrade:
+        raise typer.BadParameter("UN Comtrade is always a network of countries; leave it out", param_hint="--level")
     with busy(f"reading {len(files)} file{'s' if len(files) > 1 else ''}"):
-        network = ct.load_comtrade(files) if file_format is Format.comtrade else _load_tables(files)
+        network = ct.load_comtrade(files) if file_format is Format.comtrade else _load_tables(files, _value(level))
         network.save(out)
     show.rejected(network.sources)
     show.line(f"{network!r} in {out}")
@@ -343,12 +354,12 @@ def busy(what: str) -> Iterator[None]:
         yield
 
 
-def _load_tables(files: Sequence[Path]) -> "TradeNetwork":
+def _load_tables(files: Sequence[Path], level: str | None) -> "TradeNetwork":
     import chiptrail as ct
 
     if len(files) > 2:
         raise ct.InputError("tables are one folder, one file of trades, or a file of actors and a file of trades")
-    return ct.load_tables(*files)
+    return ct.load_tables(*files, level=level)
 
 
 def _names(values: Sequence[str]) -> list[str]:

@@ -110,9 +110,10 @@ def load_comtrade(paths: str | Path | Sequence[str | Path]) -> TradeNetwork:
     -----
     Rejected are: services and other classifications than HS, the sum of all commodities (TOTAL), codes that lost a
     leading zero (an odd number of digits), other flows than exports, imports and their re-exports and re-imports,
-    unknown reporters or partners, periods that are no year or month, values that are missing or negative, rows that
-    repeat an earlier one in every field, as in joined downloads, and the European Union as reporter of a period that
-    begins before February 2020: these are the 28 members with the United Kingdom. Zero is a value. An import without a CIF value whose value equals its FOB value is marked FOB; other imports count as CIF.
+    unknown reporters or partners, periods that are no year or month, values that are missing or negative, and rows that
+    repeat an earlier one in every field, as in joined downloads. So is the European Union as reporter of a period that
+    begins before February 2020: that is the Union of 28 with the United Kingdom, not EU27. Zero is a value. An import
+    without a CIF value whose value equals its FOB value is marked FOB; other imports count as CIF.
 
     Cautions: what a country reports and what its partner reports differ; Russia reports nothing after 2021.
 

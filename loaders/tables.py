@@ -17,6 +17,7 @@ from chiptrail.graphmodel.periods import parse_period
 from chiptrail.graphmodel.schema import ACTORS, LEVELS, TRADES
 from chiptrail.loaders.reader import Opened, open_table, require_columns
 from chiptrail.loaders.records import (
+    REPEAT,
     Checked,
     Rule,
     amount_rules,
@@ -31,11 +32,14 @@ from chiptrail.loaders.records import (
 
 _TRADE_COLUMNS = (
     "seller", "buyer", "seller_country", "buyer_country", "hs_code", "product_set", "hs_version", "goods", "date", "period",
-    "period_start", "period_end", "value_usd", "value", "currency", "fx_rate", "valuation", "weight_kg", "quantity",
-    "quantity_unit", "flow", "partner_concept", "origin_country", "basis", "case", "reported_by", "source", "url",
+    "period_start", "period_end", "month", "year", "value_usd", "value", "currency", "fx_rate", "valuation", "weight_kg",
+    "quantity", "quantity_unit", "flow", "partner_concept", "origin_country", "basis", "case", "reported_by", "source", "url",
 )
 _ACTOR_COLUMNS = ("name", "country", "kind", "role", "actor_id")
+_DATES = ("period", "date", "period_start", "period_end", "month", "year")
 _AMOUNTS = ("value_usd", "value", "fx_rate", "weight_kg", "quantity")
+_MOST_COUNTRIES = 1000
+_N_NAMED = 5
 _VALUES = {column.name: column.values for column in (*ACTORS, *TRADES) if column.values}
 
 
@@ -50,7 +54,8 @@ def load_tables(path: str | Path, trades: str | Path | None = None, *, level: st
     trades
         File of trades.
     level
-        `firms` or `countries`. By default `countries` if every seller and buyer is an ISO 3166 alpha-3 code.
+        `firms` or `countries`. By default `countries` if there is no file of actors and every seller and buyer is the code
+        or name of a country; the ids are then ISO 3166 alpha-3 codes.
 
     Returns
     -------
@@ -60,18 +65,25 @@ def load_tables(path: str | Path, trades: str | Path | None = None, *, level: st
     Raises
     ------
     InputError
-        If a file cannot be read, lacks a needed column, or has a column that looks like a known one misspelt.
+        If a file cannot be read, lacks a needed column, or has a column that looks like a known one misspelt; or if most
+        sellers and buyers are countries, but not all, and `level` is not given.
 
     Notes
     -----
     Columns of trades: `seller` and `buyer` (name or actor id) are needed. Optional: `seller_country`, `buyer_country`,
     `hs_code` (digits, also as 8542.31) or `product_set`, `hs_version`, `goods`; `date` or `period` (2022, 2022-07,
-    2022-07-20 or a/b) or `period_start` and `period_end`; `value_usd`, or `value` and `currency` with `fx_rate` (USD for
-    one unit); `valuation`, `weight_kg` (kg), `quantity`, `quantity_unit`; `flow` (export if not given), `partner_concept`
-    (destination for exports; imports must state origin or consignment), `origin_country`; `basis` (reported if not given),
-    `case`, `reported_by` (else `source`, else the file's name), `source`, `url`.
+    2022-07-20 or a/b) or `period_start` and `period_end`, else `month` (2022-07, or 7 beside a year) or `year`;
+    `value_usd`, or `value` and `currency` with `fx_rate` (USD for one unit); `valuation`, `weight_kg` (kg),
+    `quantity`, `quantity_unit`; `flow` (export if not given), `partner_concept` (destination for exports; imports must state
+    origin or consignment), `origin_country`; `basis` (reported if not given), `case`, `reported_by` (else `source`, else the
+    file's name), `source`, `url`.
     Columns of actors: `name`, and optionally `country`, `kind` (company if not given), `role`, `actor_id`.
     Columns that begin with `x_` are kept as text; others are named in the source's note.
+
+    Rows whose `value_usd` is more than 1 % off their value in USD or at their `fx_rate` are rejected, and between countries
+    also rows of whole months or years that repeat an earlier row in every field. Other repeats are kept and counted in the
+    note: they may be shipments of their own. A name once with and once without a country stands for two actors, which the
+    note names.
 
     Cautions: such tables state no coverage, so no absence can be read from them.
 
@@ -112,22 +124,24 @@ def _load(trades_file: Path, actors_file: Path | None, level: str | None) -> Tra
     with open_table(trades_file) as opened:
         columns, extra, unused = _columns(opened, _TRADE_COLUMNS, ("seller", "buyer"))
         table = pick(opened, columns | extra)
-        level = level or ("countries" if actors.empty and _all_countries(table) else "firms")
+        level = level or (_level(table, opened.file) if actors.empty else "firms")
         known = _Actors(actors, level)
         table = translate(
             table,
             (["seller", "seller_country"], ["seller_id", "seller_fault"], known.find),
             (["buyer", "buyer_country"], ["buyer_id", "buyer_fault"], known.find),
-            (["date", "period", "period_start", "period_end"], ["first_day", "last_day"], _days),
+            ([*_DATES], ["first_day", "last_day"], _days),
             (["hs_code"], ["code"], lambda code: (_digits(code),)),
             (["origin_country"], ["origin"], lambda name: (country_code(name) if name else "",)),
         )
         checked = split(opened, table, _trade_rules(table, level), columns)
         source_id = f"table:{opened.sha256[:12]}"
         trades = frame(_rows(opened, checked.kept, list(extra), source_id))
-        sources.append(_source(opened, checked, source_id, _note(trades, columns, unused)))
-    used = {*trades["seller_id"], *trades["buyer_id"]}
-    listed = country_actors(used) if level == "countries" else known.rows({*used, *actors["actor_id"]})
+        n_repeats = int(checked.kept["repeated"].sum().to_pyarrow().as_py() or 0)
+        used = {*trades["seller_id"], *trades["buyer_id"]}
+        listed = country_actors(used) if level == "countries" else known.rows({*used, *actors["actor_id"]})
+        note = _note(trades, listed, n_repeats, columns, unused)
+        sources.append(_source(opened, checked, source_id, note))
     return TradeNetwork(level=level, actors=listed, trades=trades, sources=pd.DataFrame(sources))
 
 
@@ -217,23 +231,46 @@ def _name_key(name: str) -> str:
     return " ".join(name.casefold().split())
 
 
-def _all_countries(table: ir.Table) -> bool:
-    names = table.select(name=table["seller"]).union(table.select(name=table["buyer"])).distinct()
-    if names.filter(~names["name"].re_search("^[A-Z]{3}$")).count().to_pyarrow().as_py():
-        return False
-    codes = names.to_pyarrow()["name"].to_pylist()
+def _level(table: ir.Table, file: str) -> str:
+    """Countries if every seller and buyer is one that no country beside it contradicts, else firms; refuses a mixture."""
+    whole = table.filter(table["shape"] == 0)
+    sides = [whole.select(name=whole[side], country=whole[f"{side}_country"]) for side in ("seller", "buyer")]
+    both = sides[0].union(sides[1])
+    pairs = both.filter(both["name"] != "").distinct().order_by(["name", "country"])
+    found = pairs.limit(_MOST_COUNTRIES + 1).to_pyarrow().to_pylist()
+    if len(found) > _MOST_COUNTRIES:
+        return "firms"
+    others = [pair["name"] for pair in found if not _is_country(**pair)]
+    if found and not others:
+        return "countries"
+    if 2 * len(others) < len(found):
+        raise InputError(
+            f"{file}: {len(found) - len(others)} of {len(found)} sellers and buyers are countries, but not "
+            f"{', '.join(repr(name[:60]) for name in others[:_N_NAMED])}{', ...' if len(others) > _N_NAMED else ''}: correct "
+            "these names, or say what the table holds with level='countries' or level='firms' (--level)"
+        )
+    return "firms"
+
+
+def _is_country(name: str, country: str) -> bool:
     try:
-        return bool(codes) and all(country_code(code, system="iso") for code in codes)
+        code = country_code(name)
+        return not country or country_code(country) == code
     except ChiptrailError:
         return False
 
 
-def _days(date: str, period: str, start: str, end: str) -> tuple[str, str]:
+def _days(period: str, date: str, start: str, end: str, month: str, year: str) -> tuple[str, str]:
     def clean(text: str) -> str:
         return re.sub(r"[T ]00:00(:00(\.0+)?)?Z?$", "", text)
 
     if period or date:
         first, last = parse_period(clean(period or date))
+        return str(first.date()), str(last.date())
+    if not (start or end) and (month or year):
+        if year and re.fullmatch("[0-9]{1,2}", month):
+            month = f"{year}-{month:>02}"
+        first, last = parse_period(clean(month or year))
         return str(first.date()), str(last.date())
     first_day = str(parse_period(clean(start))[0].date()) if start else ""
     last_day = str(parse_period(clean(end))[1].date()) if end else ""
@@ -259,13 +296,15 @@ def _trade_rules(table: ir.Table, level: str) -> list[Rule]:
     faults = {"name": "unknown {}", "country": "unknown country of the {}",
               "several": "the {}'s name stands for several actors, a country is needed"}
     inward = table["flow"].lower().isin(["import", "re-import"])
+    value, usd, rate = (number(table[name]) for name in ("value", "value_usd", "fx_rate"))
+    dollars = table["currency"] == "USD"
     rules: list[Rule] = [
         (text.format(side), f"{side}_country" if fault == "country" else side, table[f"{side}_fault"] == fault)
         for fault, text in faults.items() for side in sides
     ]
     rules += [
         ("bad date", name, table["first_day"].isnull() & (table[name] != ""))
-        for name in ("period", "date", "period_start", "period_end")
+        for name in _DATES
     ]
     rules += [
         ("HS code lost its leading zero (it has an odd number of digits)", "hs_code", code.re_search(r"^(\d|\d{3}|\d{5})$")),
@@ -276,13 +315,22 @@ def _trade_rules(table: ir.Table, level: str) -> list[Rule]:
         *(rule for name in _AMOUNTS for rule in amount_rules(name, table[name])),
         ("value without a currency", "value", (table["value"] != "") & (table["currency"] == "")),
         ("currency is no code such as USD", "currency", ~table["currency"].re_search("^([A-Z]{3})?$")),
+        ("value_usd and value in USD differ by more than 1 %", "value_usd", dollars & _apart(usd, value)),
+        ("value_usd and value times fx_rate differ by more than 1 %", "value_usd", ~dollars & _apart(usd, value * rate)),
         ("unknown country of origin", "origin_country", table["origin"].isnull()),
         *(_choice_rule(table, name) for name in ("hs_version", "valuation", "flow", "partner_concept", "basis")),
         ("import without partner_concept (origin or consignment)", "flow", inward & (table["partner_concept"] == "")),
     ]
     if level == "countries":
-        rules.append(("no HS code", "hs_code", (code == "") & (table["product_set"] == "")))
+        first, last = (table[day].nullif("").cast("date") for day in ("first_day", "last_day"))
+        whole_months = (first.day() == 1) & ((last + ibis.interval(days=1)).day() == 1)
+        rules += [("no HS code", "hs_code", (code == "") & (table["product_set"] == "")),
+                  (REPEAT, "", table["repeated"] & whole_months)]
     return rules
+
+
+def _apart(left: ir.FloatingValue, right: ir.FloatingValue) -> ir.BooleanValue:
+    return (left - right).abs() > 0.01 * ibis.greatest(left, right)
 
 
 def _rows(opened: Opened, kept: ir.Table, extra: list[str], source_id: str) -> ir.Table:
@@ -315,8 +363,23 @@ def _unused_note(unused: list[str]) -> str:
     return "Columns not used: " + ", ".join(name[:60] for name in unused) + "." if unused else ""
 
 
-def _note(trades: pd.DataFrame, columns: dict[str, str | None], unused: list[str]) -> str:
-    notes = [_unused_note(unused)]
+def _note(
+    trades: pd.DataFrame, actors: pd.DataFrame, n_repeats: int, columns: dict[str, str | None], unused: list[str]
+) -> str:
+    notes = []
+    if len(trades) and trades[["period_start", "period_end"]].isna().all(axis=None):
+        why = "their dates are empty" if any(columns[name] for name in _DATES) else f"no column {', '.join(_DATES)}"
+        notes.append(f"All trades are undated ({why}).")
+    notes.append(_unused_note(unused))
+    if n_repeats:
+        notes.append(f"{n_repeats} rows repeat an earlier row in every field and are kept: they may be shipments of their own.")
+    keys = actors["name"].map(_name_key)
+    unplaced = actors["country"].eq("") & keys.isin(keys[actors["country"].ne("")])
+    if unplaced.any():
+        names = sorted(actors.loc[unplaced, "name"])
+        more = f" and {len(names) - _N_NAMED} more" if len(names) > _N_NAMED else ""
+        notes.append(f"Once with and once without a country, so counted as different actors: "
+                     f"{', '.join(repr(name[:60]) for name in names[:_N_NAMED])}{more}.")
     unconverted = int((trades["value"].notna() & trades["value_usd"].isna()).sum())
     if unconverted:
         notes.append(f"{unconverted} values in other currencies have no fx_rate: their value_usd is not given.")

@@ -91,10 +91,10 @@ def test_every_rejected_row_has_its_reason(net):
 
 
 def test_coverage_is_complete_only_where_partners_add_up_to_the_world(net):
-    # heading 8542: 700 + 250 + 50 (areas n.e.s.) = 1000 = World; 854231 and the imports have no World row
+    # heading 8542: 700 + 250 named and 50 of areas n.e.s. make the World's 1000; 854231 and the imports have no World row
     rows = net.coverage[["reporter", "flow", "partner_concept", "products", "partners", "complete"]]
     assert sorted(rows.values.tolist()) == [
-        ["KAZ", "export", "destination", "8542", "*", True],
+        ["KAZ", "export", "destination", "8542", "CHN RUS", False],
         ["KAZ", "export", "destination", "854231", "RUS", False],
         ["KAZ", "import", "origin", "8542", "CIV DEU USA", False],
     ]
@@ -107,6 +107,125 @@ def test_a_world_total_above_its_partners_shows_a_restricted_download(tmp_path):
     assert row[["products", "partners", "complete"]].sort_values("products").values.tolist() == [
         ["8542", "CHN RUS", False], ["854231", "RUS", False]
     ]
+
+
+PLAIN = "period,reporterCode,partnerCode,flowCode,classificationCode,cmdCode,primaryValue,motCode"
+
+
+def plain(folder: Path, *rows: str, name: str = "plain.csv"):
+    """A network of rows that each state partner, value and, where not Kazakhstan's 8542 of 2022, the fields that differ."""
+    lines = []
+    for row in rows:
+        partner, value, *more = row.split()
+        field = {"period": "2022", "reporter": "398", "flow": "X", "class": "H6", "code": "8542", "mode": "0"}
+        field |= dict(part.split("=") for part in more)
+        lines.append(",".join([field["period"], field["reporter"], partner, field["flow"], field["class"], field["code"],
+                               value.replace("-", ""), field["mode"]]))
+    path = folder / name
+    path.write_text("\n".join([PLAIN, *lines]) + "\n")
+    return load_comtrade(path)
+
+
+def cells(net) -> dict[tuple, tuple]:
+    """Partners and completeness by flow and code; a code that shares its row counts by itself."""
+    return {(row.flow, code): (row.partners, row.complete) for row in net.coverage.itertuples() for code in row.products.split()}
+
+
+@pytest.mark.parametrize("flow", ["X", "M"])
+@pytest.mark.parametrize(("rows", "expected"), [
+    (["156 40", "643 60", "0 100"], ("*", True)),
+    (["156 40", "899 60", "0 100"], ("CHN", False)),  # 60 has a hidden partner
+    (["156 40", "899 0", "643 60", "0 100"], ("*", True)),
+    (["156 40", "643 60", "97 40", "0 100"], ("*", True)),  # a bloc beside its members
+    (["156 40", "643 60"], ("CHN RUS", False)),
+    (["156 149500000000", "0 150000000000"], ("CHN", False)),  # 500 million are missing
+    (["156 100000000001", "643 50000000000", "0 150000000003"], ("*", True)),  # rounded: 2 USD for two partners
+    (["156 100000000000", "643 50000000000", "0 150000000003"], ("CHN RUS", False)),
+    (["156 99", "0 100"], ("CHN", False)),  # 1 USD, but a hundredth of the total
+    (["156 0", "0 0"], ("*", True)),
+    (["156 40", "643 60", "0 50", "0 50 class=H5"], ("CHN RUS", False)),  # two totals
+    (["156 40", "156 60 class=H5", "0 100"], ("CHN", False)),
+])
+def test_coverage_is_complete_where_named_partners_make_the_world(tmp_path, rows, expected, flow):
+    assert cells(plain(tmp_path, *(f"{row} flow={flow}" for row in rows))) == {
+        ({"X": "export", "M": "import"}[flow], "8542"): expected}
+
+
+@pytest.mark.parametrize(("row", "complete"), [
+    ("643 -", False),  # no value
+    ("643 5x", False),
+    ("643 - code=854231", False),  # below the heading
+    ("643 - mode=1000", False),
+    ("643 5 code=85x", False),  # of what code, flow, period, reporter or classification cannot be read
+    ("643 5 flow=", False),
+    ("643 5 period=20221", False),
+    ("643 5 reporter=", False),
+    ("643 5 class=", False),
+    ("643 5,,9", False),  # too many fields
+    ("643 5 period=,2022", False),
+    ("918 5", False),  # former partner
+    ("643 - code=8541", True),
+    ("643 - code=90", True),
+    ("643 - period=2021", True),
+    ("643 - period=202201", True),
+    ("643 - reporter=417", True),
+    ("643 - reporter=9999", True),
+    ("643 - flow=M", True),
+    ("643 - flow=RX", True),
+    ("643 - flow=DX", True),
+    ("643 5 class=S4", True),
+    ("643 5 code=TOTAL", True),
+    ("156 100", True),  # repeats the row before
+])
+def test_a_rejected_row_takes_completeness_from_the_cells_it_may_belong_to(tmp_path, row, complete):
+    net = plain(tmp_path, "0 100", "156 100", row)
+    assert sum(json.loads(net.sources.iloc[0]["rejected"]).values()) == 1
+    assert cells(net) == {("export", "8542"): ("*", True) if complete else ("CHN", False)}
+    turned = plain(tmp_path, row, "156 100", "0 100", name="turned.csv")
+    assert cells(turned) == cells(net)
+
+
+def test_a_value_that_only_another_column_states_leaves_a_cell_incomplete(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text(PLAIN + ",fobvalue\n2022,398,0,X,H6,8542,100,0,\n2022,398,156,X,H6,8542,100,0,\n"
+                            "2022,398,643,X,H6,8542,,0,60\n")
+    assert cells(load_comtrade(path)) == {("export", "8542"): ("CHN RUS", False)}
+
+
+def test_joined_downloads_count_once(net, tmp_path):
+    header, *lines = TODAY.read_bytes().split(b"\r\n")[:-1]
+    path = tmp_path / "joined.csv"
+    path.write_bytes(b"\r\n".join([header, *lines, *lines]) + b"\r\n")
+    joined = load_comtrade(path)
+    for table in ("trades", "totals"):
+        columns = [c for c in getattr(net, table) if c not in OF_FILE]
+        pd.testing.assert_frame_equal(
+            *(getattr(n, table)[columns].sort_values(columns, ignore_index=True) for n in (joined, net)))
+    assert content(joined.coverage) == content(net.coverage)
+    source = joined.sources.iloc[0]
+    before = json.loads(net.sources.iloc[0]["rejected"])
+    assert json.loads(source["rejected"]) == {reason: 2 * n for reason, n in before.items()} | {"repeats an earlier row": 12}
+    assert json.loads(source["x_rejected_examples"])["repeats an earlier row"][0] == "row 24"
+    assert (source["rows_read"], source["rows_kept"]) == (44, 12)
+
+
+def test_a_row_that_differs_in_a_column_not_used_is_no_repeat(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text(PLAIN + ",isLeaf\n" + "".join(f"2022,398,643,X,H6,8542,5,0,{leaf}\n" for leaf in (0, 1, 1)))
+    net = load_comtrade(path)
+    assert net.trades["value_usd"].tolist() == [5, 5]
+    assert json.loads(net.sources.iloc[0]["rejected"]) == {"repeats an earlier row": 1}
+
+
+def test_the_union_before_february_2020_is_not_eu27(tmp_path):
+    periods = ["2019", "2020", "2021", "202001", "202002"]
+    net = plain(tmp_path, *(f"643 {i} period={period} reporter=97" for i, period in enumerate(periods)),
+                "97 9 period=2019")
+    assert sorted(net.trades["value_usd"]) == [2, 4]
+    assert set(net.trades["seller_id"]) == {"EU27"}
+    assert json.loads(net.sources.iloc[0]["rejected"]) == {
+        "European Union before February 2020: 28 members with the United Kingdom, not EU27": 3}
+    assert net.totals["value_usd"].tolist() == [9]
 
 
 def test_one_flow_counts_once(net):

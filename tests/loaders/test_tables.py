@@ -3,7 +3,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+from chiptrail.cli import app
 from chiptrail.graphmodel.errors import InputError
 from chiptrail.graphmodel.network import actor_id
 from chiptrail.loaders.tables import load_tables
@@ -110,7 +112,6 @@ def test_countries_are_known_by_their_codes(tmp_path):
     named = trades_of(tmp_path, text.replace("USA", "United States of America"), level="countries")
     assert named.actors["actor_id"].tolist() == ["KAZ", "RUS", "USA"]
     assert trades_of(tmp_path, text, level="firms").level == "firms"
-    assert trades_of(tmp_path, text.replace("KAZ", "XXX")).level == "firms"
 
 
 def test_start_and_end_may_be_given_or_missing(tmp_path):
@@ -154,3 +155,107 @@ def test_the_same_actor_twice_and_wrong_places(tmp_path):
         load_tables(tmp_path)
     with pytest.raises(InputError, match="must be one of firms, countries"):
         load_tables(SAMPLES / "trades.csv", level="ports")
+
+
+def note(net) -> str:
+    return net.sources.iloc[-1]["note"]
+
+
+def rejects(net) -> dict[str, int]:
+    return json.loads(net.sources.iloc[-1]["rejected"])
+
+
+NAMED = "seller,buyer,hs_code,period,value_usd\nUnited States,Kazakhstan,8542,2022,10\nKazakhstan,Russian Federation,8542,2022,4\n"
+
+
+def test_countries_are_known_by_their_names(tmp_path):
+    net = trades_of(tmp_path, NAMED)
+    assert net.level == "countries"
+    assert net.actors["actor_id"].tolist() == ["KAZ", "RUS", "USA"]
+    assert net.to_digraph()["USA"]["KAZ"]["value_usd"] == 10
+    # a name in its own country is one; a firm named as a country in another country is not
+    placed = "seller,seller_country,buyer,hs_code,period\nGeorgia,{},RUS,8542,2022\nGeorgia,,RUS,8542,2022\n"
+    assert trades_of(tmp_path, placed.format("GEO")).level == "countries"
+    with pytest.raises(InputError, match="not 'Georgia'"):
+        trades_of(tmp_path, placed.format("USA"))
+
+
+def test_most_names_of_countries_ask_for_the_level(tmp_path):
+    text = NAMED.replace("Russian Federation", "Rossland")
+    with pytest.raises(InputError, match=r"mine\.csv: 2 of 3 sellers and buyers are countries, but not 'Rossland'.*level="):
+        trades_of(tmp_path, text)
+    assert trades_of(tmp_path, text, level="firms").level == "firms"
+    countries = trades_of(tmp_path, text, level="countries")
+    assert countries.actors["actor_id"].tolist() == ["KAZ", "USA"]
+    assert rejects(countries) == {"unknown buyer": 1}
+    half = "seller,buyer\nUnited States,Acme\nKazakhstan,Beta\n"
+    assert trades_of(tmp_path, half).level == "firms"
+    many = "".join(f"Firm {i},Firm {i + 1}\n" for i in range(1200))
+    assert trades_of(tmp_path, "seller,buyer\n" + many).level == "firms"
+
+
+def test_the_command_takes_a_level(tmp_path):
+    (tmp_path / "t.csv").write_text(NAMED.replace("Russian Federation", "Rossland"))
+
+    def load(*words: str):
+        return CliRunner().invoke(app, ["load", *words, "--out", str(tmp_path / "out")])
+
+    file = str(tmp_path / "t.csv")
+    assert isinstance(load("tables", file).exception, InputError)
+    assert load("tables", file, "--level", "firms").exit_code == 0
+    assert load_tables(tmp_path / "out").level == "firms"
+    refused = load("comtrade", str(SAMPLES / "comtrade_47.csv"), "--level", "firms")
+    assert refused.exit_code == 2
+    assert "always a network of countries" in refused.output
+
+
+def test_values_that_contradict_each_other_are_rejected(tmp_path):
+    rows = ["100,EUR,1.1,999", "100,USD,,77", "100,USD,,99.5", "100,EUR,1.1,110.9", "100,EUR,,5", "0,USD,,0", ",,,3"]
+    net = trades_of(tmp_path, "\n".join(["seller,buyer,value,currency,fx_rate,value_usd", *(f"a,b,{row}" for row in rows)]))
+    assert rejects(net) == {"value_usd and value in USD differ by more than 1 %": 1,
+                            "value_usd and value times fx_rate differ by more than 1 %": 1}
+    assert sorted(net.trades["value_usd"]) == [0, 3, 5, 99.5, 110.9]
+
+
+def test_repeated_rows_of_countries_count_once_unless_they_are_days(tmp_path):
+    header = "seller,buyer,hs_code,period,value_usd,colour\n"
+    row = "USA,KAZ,8542,{},{},{}\n"
+    months = [row.format(*fields) for fields in [("2022", 1, "red"), ("2022-02", 2, "red"), ("2022-01/2022-03", 4, "red")]]
+    days = [row.format(*fields) for fields in [("2022-02-01", 8, "red"), ("2022-02-28", 16, "red"), ("", 32, "red")]]
+    other = [row.format("2022", 64, "red"), row.format("2022", 64, "blue")]
+    net = trades_of(tmp_path, header + "".join(2 * (months + days) + other))
+    assert net.trades["value_usd"].sum() == 1 + 2 + 4 + 2 * (8 + 16 + 32) + 64 + 64
+    assert rejects(net) == {"repeats an earlier row": 3}
+    assert "3 rows repeat an earlier row in every field and are kept: they may be shipments of their own." in note(net)
+    firms = trades_of(tmp_path, header + "".join(2 * months), level="firms")
+    assert len(firms.trades) == 6
+    assert "3 rows repeat" in note(firms)
+
+
+def test_years_and_months_date_a_trade(tmp_path):
+    lines = ["2022,", "2022,2022-07", ",2021-03", "2022,7", "2022,12", ",7", "2022,13", "MMXX,"]
+    net = trades_of(tmp_path, "\n".join(["seller,buyer,Year,Month", *(f"a,b,{line}" for line in lines)]))
+    rows = net.trades.sort_values("record_ref")
+    assert [f"{a:%m-%d} {b:%Y-%m-%d}" for a, b in zip(rows["period_start"], rows["period_end"], strict=True)] == [
+        "01-01 2022-12-31", "07-01 2022-07-31", "03-01 2021-03-31", "07-01 2022-07-31", "12-01 2022-12-31"]
+    assert rejects(net) == {"bad date": 3}
+    assert "undated" not in note(net)
+    both = trades_of(tmp_path, "seller,buyer,date,year\na,b,2022-07-20,2022\n")
+    assert both.trades["period_end"].tolist() == [pd.Timestamp("2022-07-20")]
+
+
+def test_undated_trades_are_said_first(tmp_path):
+    net = trades_of(tmp_path, "seller,buyer,arrived\na,b,2022\n")
+    assert note(net).startswith("All trades are undated (no column period, date, period_start, period_end, month, year).")
+    assert note(trades_of(tmp_path, "seller,buyer,date\na,b,\n")).startswith("All trades are undated (their dates are empty).")
+    assert "undated" not in note(trades_of(tmp_path, "seller,buyer,date\na,b,\na,b,2022\n"))
+
+
+def test_names_with_and_without_a_country_are_two_actors_and_named(tmp_path):
+    lines = [f"{name},{country},Z,RUS" for name in ("A1", "A2", "A3", "A4", "A5", "A6") for country in ("USA", "")]
+    net = trades_of(tmp_path, "\n".join(["seller,seller_country,buyer,buyer_country", *lines[:2], "a1 ,TUR,Z,RUS", "B,,Z,RUS"]))
+    assert sorted(net.actors["name"]) == ["A1", "A1", "B", "Z", "a1"]
+    assert "Once with and once without a country, so counted as different actors: 'A1'." in note(net)
+    net = trades_of(tmp_path, "\n".join(["seller,seller_country,buyer,buyer_country", *lines]))
+    assert "different actors: 'A1', 'A2', 'A3', 'A4', 'A5' and 1 more." in note(net)
+    assert "Once with" not in note(load_tables(SAMPLES / "actors.csv", SAMPLES / "trades.csv"))
