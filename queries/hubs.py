@@ -457,7 +457,8 @@ def _finish(rows: list[dict], network: TradeNetwork, question: Question, legs: p
     table = table.sort_values("hub_id", kind="stable").sort_values(order, ascending=False, kind="stable", na_position="last")
     table["rank"] = table["ranked"].cumsum().where(table["ranked"]).astype("Int64")
     texts = ["hub_id", "hub", "kind", "country", "concept", "inflow_currency", "suppliers", "customers", "inflow_products",
-             "outflow_products", "inflow_coverage", "outflow_coverage", "inflow_before_coverage", "outflow_before_coverage", "compared", "status"]
+             "outflow_products", "inflow_coverage", "outflow_coverage", "inflow_before_coverage", "outflow_before_coverage",
+             "compared", "status"]
     numbers = [c for c in COLUMNS if c.endswith(("_usd", "_change", "_original", "_before", "_routes")) or c == "betweenness"]
     dtypes = dict.fromkeys(texts, "str") | dict.fromkeys(numbers, "float64") | dict.fromkeys(
         ["n_suppliers", "n_customers", "n_records"], "int64") | dict.fromkeys(["first_date", "last_date"], "datetime64[us]")
