@@ -343,9 +343,9 @@ def _doubted(cells: ir.Table, rejected: ir.Table) -> ir.Table:
     cells = cells.mutate(doubted=ibis.literal(False))
     for gaps in unread.distinct().order_by(unread.columns).to_pyarrow().to_pylist():
         keys = [name for name, gap in gaps.items() if not gap]
-        fitting = rows.filter([rows[name].isnull() == gap for name, gap in gaps.items()]).select(*keys).distinct()
         if not keys:
             return cells.mutate(doubted=ibis.literal(True))
+        fitting = rows.filter([rows[name].isnull() == gap for name, gap in gaps.items()]).select(*keys).distinct()
         fitting = fitting.rename({f"key_{name}": name for name in keys}).mutate(fits=ibis.literal(True))
         found = cells.left_join(fitting, [cells[name] == fitting[f"key_{name}"] for name in keys])
         cells = found.mutate(doubted=found["doubted"] | found["fits"].fill_null(False)).select(*cells.columns)
