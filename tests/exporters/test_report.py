@@ -59,7 +59,8 @@ def test_the_answer_in_a_few_sentences(page):
         "China: at most 180 m, since 12.6 bn came in and 180 m went out (before: 16.4 bn and 72 m)",
         "Kazakhstan: at most 4.27 m, since 4.27 m came in and 18.3 m went out (before: 2.87 m and 246 k)",
         "Turkey: at most 2.8 m, since 41.2 m came in and 2.8 m went out (before: 28.6 m and 60 k)",
-        "Not covered on the way in, so not ranked, but sending more to Russia than in the same months before (value, times the earlier one): Armenia (13.1 m, ×7,639)",
+        "Not covered on the way in, so not ranked, but sending more to Russia "
+        "than in the same months before (value, times the earlier one): Armenia (13.1 m, ×7,639)",
         "Kyrgyzstan (659 k, ×112)", "What the data cannot tell.", "5,806 parts found in weapons",
         "This page again: chiptrail report --out report.html --from USA --to RUS",
     ):
