@@ -15,11 +15,11 @@ from chiptrail.exporters.charts import legs_chart, months_chart, parts_chart, ye
 from chiptrail.exporters.html import graph_page, script_hashes
 from chiptrail.exporters.tables import printable
 from chiptrail.graphmodel.aggregate import counted_once
-from chiptrail.graphmodel.countries import country_name
-from chiptrail.graphmodel.errors import UnknownNameError
+from chiptrail.graphmodel.countries import country_code, country_name
+from chiptrail.graphmodel.errors import InputError, UnknownNameError
 from chiptrail.graphmodel.network import TradeNetwork
-from chiptrail.graphmodel.periods import parse_period
-from chiptrail.graphmodel.selection import places
+from chiptrail.graphmodel.periods import parse_period, period_text
+from chiptrail.graphmodel.selection import actors_named, places
 from chiptrail.queries.hubs import transit_hubs
 from chiptrail.queries.routes import supply_routes
 from chiptrail.queries.timeline import timeline
@@ -50,7 +50,9 @@ def write_report(
     command
         The command that makes the page again, shown at its end.
     """
-    ask: dict[str, Any] = {"origins": list(origins), "destinations": list(destinations), "products": products}
+    seats = {name: _seats(firms, name) for name in (*origins, *destinations)}
+    ask: dict[str, Any] = {"origins": [s for name in origins for s in seats[name]],
+                           "destinations": [s for name in destinations for s in seats[name]], "products": products}
     hubs = transit_hubs(countries, **ask, since=since, until=until)
     period = {key: hubs.attrs["question"].get(key) for key in ("since", "until")}
     dispatched = transit_hubs(countries, **ask, **period, concept="dispatched")
@@ -58,17 +60,18 @@ def write_report(
     cases = supply_routes(firms, origins=origins, destinations=destinations, k=10_000, max_hops=6)
     is_part = firms.links["kind"].eq("component_found")
     parts_found, other_links = firms.links[is_part], firms.links[~is_part]
-    parts = _parts(firms, origins)
+    parts = _parts(firms, ask["origins"])
     told_events = _events(events, hubs)
     context = {
         "period": _span(period), "before": hubs.attrs["question"].get("against", ""), "goods": _goods(hubs, products),
+        "seats": {name: _named(found) for name, found in seats.items() if found != [name]},
         "origin": _named(origins), "destination": _named(destinations),
         "hubs": hubs.head(_HUBS).to_dict("records"), "more_hubs": max(0, len(hubs) - _HUBS),
         "ranked": hubs[hubs["rank"].notna()].to_dict("records"), "grown": _grown(hubs),
-        "hub_notes": hubs.attrs["notes"], "shares": _origin_shares(countries, hubs, dispatched, origins, period, products),
+        "hub_notes": hubs.attrs["notes"], "shares": _origin_shares(countries, hubs, dispatched, ask["origins"], period, products),
         "legs_svg": _legs_svg(hubs), "routes": _route_rows(routes), "route_notes": routes.attrs["notes"],
-        "cases": _case_rows(cases), "parts": parts, "figures": _figure_rows(figures, countries, firms, origins),
-        "years_svg": _years_svg(countries, hubs, destinations, products), "events": told_events,
+        "cases": _case_rows(cases), "parts": parts, "figures": _figure_rows(figures, countries, firms, ask["origins"]),
+        "years_svg": _years_svg(countries, hubs, ask["destinations"], products), "events": told_events,
         **_months(countries, hubs, products, told_events),
         "graphs": _graphs(countries, firms, hubs, routes, period, products),
         "sources": _listed(countries, hubs, dispatched, routes) + _listed(firms, parts_found, firms.listings),
@@ -84,6 +87,19 @@ def write_report(
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(page.encode("utf-8"))
     return target
+
+
+def _seats(firms: TradeNetwork, name: str) -> list[str]:
+    """What a name means between countries: a place itself, a firm the countries where it sits."""
+    try:
+        places([name])
+        return [name]
+    except UnknownNameError:
+        ids = actors_named(firms, [name])
+        found = sorted(set(firms.actors.loc[firms.actors["actor_id"].isin(ids), "country"]) - {""})
+        if not found:
+            raise InputError(f"no country is known for {name!r}, so it cannot be asked about between countries") from None
+        return found
 
 
 def _money(value: float) -> str:
@@ -137,13 +153,18 @@ def _name(code: str) -> str:
 
 
 def _named(codes: Sequence[str]) -> str:
-    names = [country_name(c) if c.isupper() and len(c) <= 5 else c for c in codes]
+    names = []
+    for code in codes:
+        try:
+            names.append(country_name(country_code(code)))
+        except UnknownNameError:
+            names.append(code)
     return " and ".join(f"the {n}" if n.startswith("United ") or n in ("Netherlands", "Philippines") else n for n in names)
 
 
 def _span(period: dict[str, str | None]) -> str:
     since, until = period["since"], period["until"]
-    return since or "" if since == until else f"{since or '…'} to {until or '…'}"
+    return period_text(parse_period(since)[0], parse_period(until)[1]).replace("/", " to ") if since and until else ""
 
 
 def _goods(hubs: pd.DataFrame, products: str | Sequence[str] | None) -> str:

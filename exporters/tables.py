@@ -253,7 +253,7 @@ def _dta(df: pd.DataFrame) -> bytes:
 
 
 def _fits_stata_long(values: pd.Series) -> bool:
-    return values.empty or bool(values.between(-2_147_483_647, 2_147_483_620).all())
+    return values.empty or (not values.isna().any() and bool(values.between(-2_147_483_647, 2_147_483_620).all()))
 
 
 def _stata_names(columns: list[str]) -> list[str]:

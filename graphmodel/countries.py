@@ -77,7 +77,7 @@ def country_code(value: str, *, system: str = "any") -> str:
     """
     entry = _find(_text(value), system)
     if entry is None:
-        raise UnknownNameError("country", value, _known_names(), f"(looked up as {system!r})")
+        raise UnknownNameError("country", value, known_names(), "" if system == "any" else f"looked up as {system!r}")
     if entry.iso3:
         return entry.iso3
     kind, _, what = entry.note.partition(": ")
@@ -221,6 +221,6 @@ def _short_names() -> dict[str, str]:
 
 
 @cache
-def _known_names() -> tuple[str, ...]:
+def known_names() -> tuple[str, ...]:
     names = [row["code"] for row in _table() if row["system"] == "name"]
     return (*_short_names().values(), *names, *_short_names(), *GROUPS)

@@ -36,7 +36,7 @@ class UnknownNameError(ChiptrailError):
         message = f"unknown {what} {name[:200]!r}"
         if near:
             message += "; did you mean " + ", ".join(repr(n) for n in near) + "?"
-        super().__init__(f"{message} {hint}".rstrip())
+        super().__init__(f"{message}{' ' if near else '; ' if hint else ''}{hint}".rstrip())
 
 
 class NotComparableError(ChiptrailError):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from chiptrail.graphmodel.countries import GROUPS, country_code, members
+from chiptrail.graphmodel.countries import GROUPS, country_code, known_names, members
 from chiptrail.graphmodel.errors import UnknownNameError
 from chiptrail.graphmodel.periods import window
 from chiptrail.graphmodel.products import match, product_codes
@@ -58,10 +58,10 @@ def actors_named(network: "TradeNetwork", names: Sequence[str]) -> set[str]:
         else:
             try:
                 codes = places([name])
-            except UnknownNameError as error:
+            except UnknownNameError:
                 raise UnknownNameError(
-                    "actor or country", name, [*actors["name"], *actors["actor_id"]],
-                    f"give a country (KAZ), a group (EU27), or an actor's name or id; {error}",
+                    "actor or country", name, [*actors["name"], *actors["actor_id"], *known_names()],
+                    "give a country (KAZ), a group (EU27), or an actor's name or id",
                 ) from None
             found |= codes
             if network.level == "firms":

@@ -13,10 +13,12 @@ of them is taken, in this order:
 
 So the whole stands for its parts. The order gives way where it would take a part for the whole: a row is left aside only if the
 rows taken before it fill its whole period. If they do not, and it holds all of them, it is taken and they are left aside; if
-neither holds the other, the larger value is taken. A bloc's row is taken before the rows of its members with the same partner,
-goods and time, under the same condition. A cell of a statistic (one reporter, source, flow, code and month or year) is unique: of
-several rows for it the largest is taken. Between firms every record is a shipment of its own: there only reports of different
-sources or reporters are compared.
+neither holds the other, the larger value is taken. Between two reporters, and between two sources, only time is weighed so: what
+one of them tells of a heading's subheadings is taken as all that it has to tell of the heading.
+
+A bloc's row is taken before the rows of its members with the same partner, goods and time, under the same condition. A cell of a
+statistic (one reporter, source, flow, code and month or year) is unique: of several rows for it the largest is taken. Between
+firms every record is a shipment of its own: there only reports of different sources or reporters are compared.
 """
 
 import math

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 from ibis.expr import types as ir
 
-from chiptrail.graphmodel.errors import ChiptrailError
+from chiptrail.graphmodel.errors import ChiptrailError, InputError
 from chiptrail.loaders.reader import NUMBER, Opened
 
 Rule = tuple[str, str, ir.BooleanValue]
@@ -153,9 +153,13 @@ def split(opened: Opened, table: ir.Table, rules: Sequence[Rule], columns: Mappi
     for row in first.filter(first["place"] < _N_EXAMPLES).order_by("row").to_pyarrow().to_pylist():
         what = f"row {row['row']}" + (f": {row['column']} = {row['value'][:80]!r}" if row["column"] else "")
         examples[row["reason"]].append(what)
+    n_read = checked.count().to_pyarrow().as_py()
+    if n_read and n_read == sum(row["n"] for row in counted):
+        told = "; ".join(f"{row['n']:,} {row['reason']} ({', '.join(examples[row['reason']][:2])})" for row in counted)
+        raise InputError(f"{opened.file}: none of its {n_read:,} rows can be kept: {told}; correct the file and load it again")
     return Checked(
         kept=checked.filter(checked["broken"] < 0).drop("broken", "shape"), rejected=rejected.drop("broken"), rejects=rejects,
-        n_read=checked.count().to_pyarrow().as_py(), counts={row["reason"]: row["n"] for row in counted}, examples=examples,
+        n_read=n_read, counts={row["reason"]: row["n"] for row in counted}, examples=examples,
     )
 
 

@@ -16,7 +16,7 @@ from chiptrail.graphmodel.periods import parse_period, period_text, window
 from chiptrail.graphmodel.selection import concept_of, in_window
 from chiptrail.graphmodel.tellings import left_aside
 from chiptrail.queries.answer import MEANING, answer, coarse_note, concept_or_default, names_of
-from chiptrail.queries.question import Question, closed_window, latest_covered_year, observed_leg, question_of, year_note
+from chiptrail.queries.question import Question, closed_window, latest_covered_year, observed_leg, question_of
 
 COLUMNS = (
     "rank", "hub_id", "hub", "kind", "country", "concept", "inflow_usd", "outflow_usd", "throughput_max_usd",
@@ -54,7 +54,9 @@ def transit_hubs(
     products
         Product list, HS code or codes; None for all goods of the network.
     since, until
-        The window in which the legs must lie whole. Without any, a network of countries takes the latest year for which the most
+        The window in which the legs must lie whole; an open side ends with the data. In a window of several years only the years
+        that the data cover of both legs are summed (`compared`). Without any,
+        a network of countries takes the latest year for which the most
         hubs have both legs covered, and says so; the sums of months and years of one pair are never mixed.
     against
         An earlier period with the same months, such as `2021`; default the same months one year before.
@@ -65,7 +67,8 @@ def transit_hubs(
     -------
     DataFrame
         `rank` (missing where not ranked), `hub_id`, `hub`, `kind`, `country`, `concept`; `inflow_usd`, `outflow_usd`,
-        `throughput_max_usd` (USD; missing where not covered, or where a record has no value), the same for the earlier period
+        `throughput_max_usd` (USD; what is recorded of a leg also where its coverage is not known; the bound only where both are
+        covered and every record has a value), the same for the earlier period
         (`*_before_usd`, over the months that the data cover in both), `inflow_change`, `outflow_change` (ratio now / before over
         those months and the codes told in both);
         `inflow_original`, `inflow_original_before`, `inflow_currency` (the inflow in its own currency, if it has one);
@@ -105,8 +108,9 @@ def transit_hubs(
     part = network if products is None else network.where(products=products)
     notes = []
     if since is None and until is None and network.level == "countries":
-        since = until = latest_covered_year(part, question, coverage)
-        notes.append(year_note(network, since))
+        since, note = latest_covered_year(part, question, coverage)
+        until = since
+        notes.append(note)
     since, until = closed_window(part, since, until)
     first, last = window(since, until)
     trades, straddling = _counted(part, question, since, until, prefer)
@@ -263,7 +267,11 @@ def _shared_years(seen: dict[str, Observed]) -> set[int] | None:
 
 
 def _in_years(legs: list[_Leg], years: set[int] | None) -> list[_Leg]:
-    return legs if not years else [leg for leg in legs if set(range(leg.start.year, leg.end.year + 1)) <= years]
+    """The legs that lie whole in the years; those without a start or an end do not."""
+    if not years:
+        return legs
+    dated = [leg for leg in legs if not pd.isna(leg.start) and not pd.isna(leg.end)]
+    return [leg for leg in dated if set(range(leg.start.year, leg.end.year + 1)) <= years]
 
 
 def _comparable(legs: list[_Leg], goods: dict[str, frozenset[str]]) -> tuple[list[_Leg], dict[str, str], bool]:
@@ -298,7 +306,7 @@ def _classes(codes: frozenset[str]) -> dict[str, str]:
         for part in code.split("+"):
             short = part[:4]
             for heading in headings:
-                if heading == short or (short and (heading.startswith(short) or (short.startswith(heading) and heading))):
+                if heading == short or (short and heading and (heading.startswith(short) or short.startswith(heading))):
                     graph.add_edge(("code", code), ("heading", heading))
     result: dict[str, str] = {}
     for component in nx.connected_components(graph):
@@ -480,8 +488,11 @@ def _notes(table: pd.DataFrame, network: TradeNetwork, question: Question, cover
     short = table["inflow_before_coverage"].str.contains("only 2") | table["outflow_before_coverage"].str.contains("only 2")
     if (known & short).any():
         notes.append(f"for {(known & short).sum()} hubs the earlier period is covered in part: read their change, not their before")
-    if network.level == "firms":
-        notes.append("documented cases measure attention, not trade")
+    if network.level == "firms" and network.coverage.empty:
+        notes.append("selected records without coverage measure attention, not trade")
+    senders = set(network.trades["seller_id"]) | set(network.links["from_id"])
+    if not question.origins & senders:
+        notes.append("no record of the network begins at the origins asked for (firms without a country are in no country)")
     return notes
 
 

@@ -63,10 +63,10 @@ def closed_window(network: TradeNetwork, since: str | None, until: str | None) -
     return since, until
 
 
-def latest_covered_year(part: TradeNetwork, question: Question, coverage: CoverageIndex) -> str | None:
-    """The latest of the years in which the most hubs have both legs covered; the last year with any trade if none has.
+def latest_covered_year(part: TradeNetwork, question: Question, coverage: CoverageIndex) -> tuple[str | None, str]:
+    """The latest of the years in which the most hubs have both legs covered, and a sentence that says so.
 
-    None if the network has no dated trade.
+    If none has, the last year with any trade; None if the network has no dated trade.
     """
     years = sorted(set(part.trades["period_end"].dropna().dt.year))
     best, most = (str(years[-1]) if years else None), 0
@@ -79,12 +79,9 @@ def latest_covered_year(part: TradeNetwork, question: Question, coverage: Covera
         )
         if both and both >= most:
             best, most = str(year), both
-    return best
-
-
-def year_note(network: TradeNetwork, year: str | None) -> str:
-    """A sentence about the year that was taken because no period was given, or why there is none to take."""
-    if year:
-        return f"no period was given: {year} is the latest year in which the most hubs have both legs covered"
-    held = "only totals, such as World as partner, and no trades" if len(network.totals) else "no dated trades"
-    return f"the network holds {held}"
+    if most:
+        return best, f"no period was given: {best} is the latest year in which the most hubs have both legs covered"
+    if best:
+        return best, f"no period was given, and no year has both legs covered: {best} is the last with trades"
+    held = "only totals, such as World as partner, and no trades" if len(part.totals) else "no dated trades"
+    return None, f"the network holds {held}"

@@ -14,7 +14,7 @@ from chiptrail.graphmodel.network import TradeNetwork
 from chiptrail.graphmodel.schema import BASES
 from chiptrail.graphmodel.selection import actors_named
 from chiptrail.queries.answer import MEANING, answer, coarse_note, concept_or_default, names_of
-from chiptrail.queries.question import latest_covered_year, question_of, year_note
+from chiptrail.queries.question import latest_covered_year, question_of
 from chiptrail.queries.timing import Spans, in_order, reach, union, usable
 
 COLUMNS = (
@@ -144,8 +144,9 @@ def supply_routes(
     if since is None and until is None and network.level == "countries":
         question = question_of(
             network, origins=origins, destinations=destinations, concept=concept or "dispatched", products=products)
-        since = until = latest_covered_year(part, question, CoverageIndex(network))
-        notes.append(year_note(network, since))
+        since, note = latest_covered_year(part, question, CoverageIndex(network))
+        until = since
+        notes.append(note)
     trades = counted_once(part.where(since=since, until=until, partly=network.level == "firms"), prefer=prefer)
     counted = trades[trades["left_aside"].eq("")]
     _check_versions(counted, same_digits)

@@ -118,7 +118,7 @@ def scope_notes(network: TradeNetwork, concept: str, trades: pd.DataFrame) -> li
         f"{coarse:,} records counted give only a code that holds other goods too" if coarse else "",
         CoverageIndex(network).described(),
         "where the data do not cover a pair, no row is not a zero" if len(network.coverage) else "",
-        "documented cases measure attention, not trade" if network.level == "firms" else "",
+        "selected records without coverage measure attention, not trade" if network.level == "firms" else "",
     ]
 
 

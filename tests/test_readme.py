@@ -25,7 +25,7 @@ def shell(command: str, folder: Path) -> str:
 
 def test_there_are_commands_to_try():
     assert len(COMMANDS) >= 5
-    assert all(shutil.which("chiptrail", path=str(Path(sys.executable).parent)) for _ in COMMANDS)
+    assert shutil.which("chiptrail", path=str(Path(sys.executable).parent))
 
 
 @pytest.mark.parametrize("command", COMMANDS)

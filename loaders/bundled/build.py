@@ -100,6 +100,28 @@ def read_curated(folder: Path, name: str) -> pd.DataFrame:
     return frame
 
 
+_REWORDED = {
+    "Front firms in several countries and Mikron blocked": "Firms in several countries and Mikron blocked",
+    "Fronts in Armenia, Switzerland and Taiwan blocked": "Firms in Armenia, Switzerland and Taiwan blocked",
+    "National measure after false exports to Central Asia": "National measure on goods declared for Central Asia",
+    "Microelectronics ordered as a front": "Microelectronics",
+    "Western electronics bought for a front-company network": "Western electronics",
+    " describes an Armenia-based company affiliated with Milandr as a front;": " names an Armenia-based company affiliated with Milandr;",
+    "a Taiwan front company for purchases": "a Taiwan company for purchases",
+    "Article names the firms only as two shells;": "Article does not name the two firms;",
+    "Shells in third countries forwarded the goods.": "Firms in third countries forwarded the goods.",
+    ", through shells": "",
+}
+"""Words that would say more of a firm than its status does, and what stands in their place."""
+
+
+def reworded(texts: pd.Series) -> pd.Series:
+    """The texts without such words."""
+    for words, plain in _REWORDED.items():
+        texts = texts.str.replace(words, plain, regex=False)
+    return texts
+
+
 def withheld_names(documented: pd.DataFrame) -> set[str]:
     """Names of firms and bodies that stand only in rows not meant for the bundled data."""
     shipped = documented["bundle"].eq("yes")
@@ -119,7 +141,8 @@ def documented_trades(documented: pd.DataFrame) -> pd.DataFrame:
         kept[column] = kept[column].str.replace(pattern, WITHHELD, regex=True)
     for column in ("seller_name", "buyer_name"):
         kept[column] = kept[column].str.replace(f"({WITHHELD} case)", "(case with a withheld name)", regex=False)
-    kept["note"] = kept["note"].str.replace(" S LLC row.", "", regex=False)
+    kept["note"] = reworded(kept["note"].str.replace(" S LLC row.", "", regex=False))
+    kept["goods"] = reworded(kept["goods"])
     slugs = "|".join(sorted(re.sub(r"\W+", "-", n.lower()).strip("-") for n in names))
     telling = kept["case"].str.contains(rf"(?:^|-)(?:{slugs})(?:-|$)", regex=True)
     first = kept.groupby("case")["link_id"].transform("first").str.lower()
@@ -240,7 +263,7 @@ def build(curated: Path, out: Path) -> dict[str, int]:
     listings = given["listings"].assign(source=given["listings"]["list"].map(LIST_SOURCES))
     tables["listings"] = listings[listings["name"].isin(firms)]
     tables["sources"] = sources(tables, int(documented["bundle"].ne("yes").sum()))
-    tables["policy_events"] = given["policy_events"]
+    tables["policy_events"] = given["policy_events"].assign(effect=reworded(given["policy_events"]["effect"]))
     tables["trade_figures"] = trade_figures(given["trade_figures"], documented)
     for name, frame in tables.items():
         frame.to_csv(out / f"{name}.csv", index=False, encoding="utf-8", lineterminator="\n")

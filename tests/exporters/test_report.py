@@ -14,7 +14,7 @@ from chiptrail.graphmodel.network import TradeNetwork, country_actors, empty
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "tests" / "loaders" / "samples"
-ACCUSING = re.compile(r"guilt|smuggl|crimin|culprit|launder|complicit|front compan|shell compan", re.I)
+ACCUSING = re.compile(r"guilt|smuggl|crimin|culprit|launder|complicit|front[- ]compan|shell[- ]compan", re.I)
 
 
 def text_of(page: str) -> str:
@@ -326,3 +326,12 @@ def test_the_graph_holds_the_routes_records_alone(build, nothing, tmp_path):
     assert data
     assert "KAZ" in data[1]
     assert "DEU" not in data[1]
+
+
+def test_a_firm_stands_for_its_country_between_countries(tmp_path):
+    text = text_of(ct.write_report(tmp_path / "r.html", origins=["Qorvo"], destinations=["russia"]).read_text("utf-8"))
+    assert "How do goods from Qorvo reach Russia" in text
+    assert "the United States stands for Qorvo, which sits there" in text
+    assert "Kazakhstan: at most 4.27 m" in text
+    assert "Qorvo → IK Tech Corporation" in text
+    assert "Gumstix → IK Tech Corporation" not in text

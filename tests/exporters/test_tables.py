@@ -183,3 +183,17 @@ def test_missing_openpyxl_says_what_to_install(table, tmp_path, monkeypatch):
     with pytest.raises(ChiptrailError, match=r"pip install chiptrail\[xlsx\]"):
         write_table(table, tmp_path / "t.xlsx")
     assert not (tmp_path / "t.xlsx").exists()
+
+
+@pytest.mark.parametrize("ending", ["csv", "json", "xlsx", "dta"])
+def test_a_ranking_with_unranked_rows_is_written(tmp_path, ending):
+    import chiptrail as ct
+
+    hubs = ct.transit_hubs(ct.load_bundled("countries"), origins=["USA"], destinations=["RUS"], since="2022", until="2022")
+    assert hubs["rank"].isna().any()
+    path = ct.write_table(hubs, tmp_path / f"hubs.{ending}")
+    if ending == "dta":
+        back = pd.read_stata(path)
+        assert back["rank"].tolist()[:5] == [1, 2, 3, 4, 5]
+        assert back["rank"].isna().sum() == hubs["rank"].isna().sum()
+    assert path.stat().st_size > 1000

@@ -500,3 +500,12 @@ def test_founding_articles_beside_the_data(figures: pd.DataFrame, firms: TradeNe
     assert "about 3 million a month at the start" in early["note"].item()
     parts = firms.links["n_parts"].sum()
     assert founding.loc[("WLD", "weapon_components_nacp", "count"), "value_num"].item() == 2500 < parts == 5806
+
+
+def test_our_own_words_accuse_nobody():
+    """Titles are their authors'; what we wrote of goods, effects and notes uses no such words. A plea in court is a fact."""
+    accusing = re.compile(r"smuggl|crimin|culprit|launder|complicit|\bfronts?\b|\bshells?\b|\bfalse exports", re.I)
+    firms = bundled.load_bundled("firms")
+    texts = [*firms.trades["goods"], *firms.trades["x_note"], *firms.links["goods"], *bundled.policy_events()["effect"]]
+    assert len(texts) > 100
+    assert [text for text in texts if accusing.search(text)] == []

@@ -259,3 +259,10 @@ def test_names_with_and_without_a_country_are_two_actors_and_named(tmp_path):
     net = trades_of(tmp_path, "\n".join(["seller,seller_country,buyer,buyer_country", *lines]))
     assert "different actors: 'A1', 'A2', 'A3', 'A4', 'A5' and 1 more." in note(net)
     assert "Once with" not in note(load_tables(SAMPLES / "actors.csv", SAMPLES / "trades.csv"))
+
+
+def test_a_file_of_which_no_row_can_be_kept_is_an_error(tmp_path):
+    path = tmp_path / "trades.csv"
+    path.write_text("seller,buyer,value,date\nUSA,KAZ,5,2022\nKAZ,RUS,6,2022\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"none of its 2 rows can be kept.*correct the file"):
+        load_tables(path)

@@ -310,3 +310,21 @@ def check(seed, build):
 def test_hubs_equal_brute_force(build, campaign):
     found = [check(seed, build) for seed in campaign(3_000)]
     assert sum(found) > len(found)
+
+
+def test_undated_records_compare_with_no_year(build):
+    rows = [("a.USA", "b.HKG", "8542", "..2022", 9.0), ("a.USA", "b.HKG", "8542", "2022", 4.0), ("b.HKG", "z.RUS", "8542", "2022", 5.0)]
+    network = build(rows, level="firms", coverage=[("USA", "*", "*", "2022"), ("HKG", "*", "*", "2022")])
+    row = hub(transit_hubs(network, origins=["USA"], destinations=["RUS"]), "b.HKG")
+    assert row[["inflow_usd", "outflow_usd", "throughput_max_usd"]].tolist() == [4.0, 5.0, 4.0]
+
+
+def test_the_year_taken_is_said_truly(countries):
+    notes = transit_hubs(countries, origins=["USA"], destinations=["RUS"], concept="brand").attrs["notes"]
+    assert "no period was given, and no year has both legs covered: 2025 is the last with trades" in notes
+
+
+def test_origins_without_records_are_said(build):
+    network = build([("a", "b.HKG", "8542", "2022", 9.0)], level="firms")
+    notes = transit_hubs(network, origins=["USA"], destinations=["RUS"]).attrs["notes"]
+    assert any(note.startswith("no record of the network begins at the origins") for note in notes)
