@@ -25,13 +25,14 @@ from chiptrail.queries.routes import supply_routes
 from chiptrail.queries.timeline import timeline
 
 _TURNS_DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")
+_INFLOW = {"origin": "in, by customs origin", "dispatched": "in, dispatched", "brand": "in, by brand"}
 _HUBS, _ROUTES, _LINES, _WEAPONS = 22, 10, 8, 15
 
 
 def write_report(
     path: str | Path, *, countries: TradeNetwork, firms: TradeNetwork, events: pd.DataFrame, figures: pd.DataFrame,
     origins: Sequence[str] = ("USA",), destinations: Sequence[str] = ("RUS",), products: str | Sequence[str] | None = None,
-    since: str | None = None, until: str | None = None, command: str = "",
+    since: str | None = None, until: str | None = None, concept: str | None = None, command: str = "",
 ) -> Path:
     """The path of the page written: hubs, routes, cases, parts, graphs, a time line, sources and cautions on one page.
 
@@ -45,7 +46,7 @@ def write_report(
         A network of each level. Hubs are ranked among countries; cases of firms are listed, never ranked.
     events, figures
         Policy events and published figures, as `policy_events()` and `published_figures()` give them.
-    origins, destinations, products, since, until
+    origins, destinations, products, since, until, concept
         The question, as in `transit_hubs`.
     command
         The command that makes the page again, shown at its end.
@@ -53,10 +54,10 @@ def write_report(
     seats = {name: _seats(firms, name) for name in (*origins, *destinations)}
     ask: dict[str, Any] = {"origins": [s for name in origins for s in seats[name]],
                            "destinations": [s for name in destinations for s in seats[name]], "products": products}
-    hubs = transit_hubs(countries, **ask, since=since, until=until)
+    hubs = transit_hubs(countries, **ask, since=since, until=until, concept=concept)
     period = {key: hubs.attrs["question"].get(key) for key in ("since", "until")}
     dispatched = transit_hubs(countries, **ask, **period, concept="dispatched")
-    routes = supply_routes(countries, **ask, **period, k=_ROUTES)
+    routes = supply_routes(countries, **ask, **period, concept=concept, k=_ROUTES)
     cases = supply_routes(firms, origins=origins, destinations=destinations, k=10_000, max_hops=6)
     is_part = firms.links["kind"].eq("component_found")
     parts_found, other_links = firms.links[is_part], firms.links[~is_part]
@@ -65,6 +66,7 @@ def write_report(
     context = {
         "period": _span(period), "before": hubs.attrs["question"].get("against", ""), "goods": _goods(hubs, products),
         "seats": {name: _named(found) for name, found in seats.items() if found != [name]},
+        "inflow": _INFLOW[hubs.attrs["question"]["concept"]].removeprefix("in, "),
         "origin": _named(origins), "destination": _named(destinations),
         "hubs": hubs.head(_HUBS).to_dict("records"), "more_hubs": max(0, len(hubs) - _HUBS),
         "ranked": hubs[hubs["rank"].notna()].to_dict("records"), "grown": _grown(hubs),
@@ -214,7 +216,7 @@ def _legs_svg(hubs: pd.DataFrame) -> Markup | None:
     rows = [
         {"hub": _text(row["hub"], 40), "leg": leg, "when": when, "usd": row[column]}
         for row in shown.to_dict("records")
-        for leg, now, before in (("in, by customs origin", "inflow_usd", "inflow_before_usd"),
+        for leg, now, before in ((_INFLOW[hubs.attrs["question"]["concept"]], "inflow_usd", "inflow_before_usd"),
                                  ("out, dispatched", "outflow_usd", "outflow_before_usd"))
         for when, column in (("now", now), ("earlier period", before))
     ]

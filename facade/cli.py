@@ -233,7 +233,9 @@ def timeline(
 
 @app.command()
 def tabulate(
-    network: Network = "bundled:countries", destinations: To = ["RUS"],  # noqa: B006
+    network: Network = "bundled:countries",
+    origins: Annotated[list[str] | None, typer.Option("--from", help="Sellers; default all.")] = None,
+    destinations: To = ["RUS"],  # noqa: B006
     by: Annotated[Length, typer.Option("--by", help="Length of the periods.")] = Length.year,
     tier: Annotated[bool, typer.Option("--tier", help="Rows by tier of the high-priority list instead of HS heading.")] = False,
     concept: AskConcept = None, products: Product = None, since: Since = None, until: Until = None, top: Top = 40,
@@ -243,7 +245,8 @@ def tabulate(
     import chiptrail as ct
 
     wanted = concept or Concept.dispatched
-    answer(lambda: ct.tabulate(open_network(network), destinations=_names(destinations), by=by.value,
+    answer(lambda: ct.tabulate(open_network(network), origins=_names(origins) if origins else None,
+                               destinations=_names(destinations), by=by.value,
                                goods="tier" if tier else "heading", concept=_value(wanted), products=_products(products),
                                since=since, until=until), None, top, json, csv, xlsx, dta)
 
@@ -252,7 +255,7 @@ def tabulate(
 def export(
     network: Annotated[str, typer.Argument(help="Folder made by `chiptrail load`, or bundled:countries, or bundled:firms.")],
     out: Annotated[Path, typer.Argument(help="File.html (interactive graph), .graphml, .gexf, or a folder for CSV tables.")],
-    products: Product = None, since: Since = None, until: Until = None,
+    concept: AskConcept = None, products: Product = None, since: Since = None, until: Until = None,
     countries: Annotated[list[str] | None, typer.Option("--country", help="Only trades of these countries.")] = None,
     actors: Annotated[list[str] | None, typer.Option("--actor", help="Only trades of these actors.")] = None,
     title: Annotated[str, typer.Option("--title", help="Title of the graph.")] = "",
@@ -262,10 +265,10 @@ def export(
 
     net = open_network(network)
     with busy(f"writing {out.name}"):
-        chosen = any(x is not None for x in (products, since, until, countries, actors))
+        chosen = any(x is not None for x in (concept, products, since, until, countries, actors))
         if chosen:
             net = net.where(products=_products(products), since=since, until=until, partly=net.level == "firms",
-                            countries=_names(countries) if countries else None, actors=actors)
+                            countries=_names(countries) if countries else None, actors=actors, concept=_value(concept))
         writers: dict[str, Callable[..., Path]] = {".graphml": ct.export_graphml, ".gexf": ct.export_gexf, "": ct.export_csv}
         if out.suffix.lower() == ".html":
             ct.export_html(net, out, title=title)
@@ -281,7 +284,7 @@ def report(
     network: Annotated[str | None, typer.Argument(help="Your network; default: the bundled data.")] = None,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Page to write.")] = Path("report.html"),
     origins: From = ["USA"], destinations: To = ["RUS"],  # noqa: B006
-    products: Product = None, since: Since = None, until: Until = None,
+    concept: AskConcept = None, products: Product = None, since: Since = None, until: Until = None,
 ) -> None:
     """Write one HTML page with hubs, routes, documented cases, the graph, sources and cautions; it opens offline."""
     import chiptrail as ct
@@ -289,7 +292,7 @@ def report(
     net = open_network(network) if network else None
     with busy(f"writing {out.name}"):
         ct.write_report(out, network=net, origins=_names(origins), destinations=_names(destinations),
-                        products=_products(products), since=since, until=until, network_name=network or "")
+                        products=_products(products), since=since, until=until, concept=_value(concept), network_name=network or "")
     typer.echo(f"{out} written; open it in a browser")
 
 

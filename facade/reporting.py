@@ -12,7 +12,7 @@ from chiptrail.loaders.bundled import load_bundled, policy_events, published_fig
 def write_report(
     path: str | Path, *, network: TradeNetwork | None = None, origins: Sequence[str] = ("USA",),
     destinations: Sequence[str] = ("RUS",), products: str | Sequence[str] | None = None, since: str | None = None,
-    until: str | None = None, network_name: str = "",
+    until: str | None = None, concept: str | None = None, network_name: str = "",
 ) -> Path:
     """The path of the HTML page written; it opens offline.
 
@@ -22,7 +22,7 @@ def write_report(
         File to write.
     network
         A network of countries or of firms, which takes the place of the bundled one of its level; None for the bundled data.
-    origins, destinations, products, since, until
+    origins, destinations, products, since, until, concept
         The question, as in `transit_hubs`.
     network_name
         How the page's own command names the network; its folder.
@@ -38,9 +38,9 @@ def write_report(
     firms = network if network and network.level == "firms" else load_bundled("firms")
     words = ["chiptrail", "report", *([network_name] if network_name else []), "--out", Path(path).name]
     for option, values in (("--from", origins), ("--to", destinations), ("--product", products), ("--since", since),
-                           ("--until", until)):
+                           ("--until", until), ("--concept", concept)):
         for value in [values] if isinstance(values, str) else values or []:
             words += [option, value]
     return report.write_report(
         path, countries=countries, firms=firms, events=policy_events(), figures=published_figures(), origins=origins,
-        destinations=destinations, products=products, since=since, until=until, command=shlex.join(words))
+        destinations=destinations, products=products, since=since, until=until, concept=concept, command=shlex.join(words))

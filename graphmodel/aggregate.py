@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from chiptrail.graphmodel.schema import BASES
-from chiptrail.graphmodel.selection import concept_of
+from chiptrail.graphmodel.selection import concept_of, goods_code
 from chiptrail.graphmodel.tellings import left_aside
 
 if TYPE_CHECKING:
@@ -17,10 +17,14 @@ def counted_once(network: "TradeNetwork", *, prefer: str = "exporter") -> pd.Dat
     """The trades with two columns more: `concept`, and `left_aside`, the reason why sums leave a row out (empty: it counts)."""
     trades = network.trades
     trades["concept"] = concept_of(trades)
-    sources = network.sources
-    retrieved = dict(zip(sources["source_id"], sources["retrieved"], strict=True))
-    trades["left_aside"] = left_aside(trades, level=network.level, prefer=prefer, retrieved=retrieved)
+    trades["left_aside"] = left_aside(trades, level=network.level, prefer=prefer, retrieved=retrieval_dates(network))
     return trades
+
+
+def retrieval_dates(network: "TradeNetwork") -> dict[str, str]:
+    """Date of retrieval by source, empty where it is not known."""
+    sources = network.sources
+    return dict(zip(sources["source_id"], sources["retrieved"], strict=True))
 
 
 def flows(network: "TradeNetwork", *, prefer: str = "exporter") -> pd.DataFrame:
@@ -50,7 +54,7 @@ def summarise(trades: pd.DataFrame, key: list[str]) -> pd.DataFrame:
     """One row per key of the trades given, which must be counted once already; columns as in `flows`."""
     rank = {basis: i for i, basis in enumerate(BASES)}
     work = trades.assign(
-        product=trades["hs_code"].where(trades["product_set"].eq(""), trades["product_set"]),
+        product=goods_code(trades),
         weakness=trades["basis"].map(rank),
         unknown=trades["value_usd"].isna(),
     )

@@ -21,6 +21,11 @@ def concept_of(trades: pd.DataFrame) -> pd.Series:
     return pd.Series("dispatched", index=trades.index, dtype="str").mask(by_origin, "origin")
 
 
+def goods_code(trades: pd.DataFrame) -> pd.Series:
+    """For each trade its HS code, or its product set where the source gives only a sum; empty if unknown."""
+    return trades["hs_code"].where(trades["product_set"].eq(""), trades["product_set"])
+
+
 def places(names: Sequence[str]) -> set[str]:
     """Country and bloc codes meant by codes, names and groups; a group means the bloc and its members.
 

@@ -33,7 +33,7 @@ import pandas as pd
 from chiptrail.graphmodel.countries import GROUPS
 from chiptrail.graphmodel.errors import UnknownNameError
 from chiptrail.graphmodel.periods import precision
-from chiptrail.graphmodel.selection import concept_of
+from chiptrail.graphmodel.selection import concept_of, goods_code
 
 PREFER = ("exporter", "importer")
 _SIDES = ("seller_id", "buyer_id")
@@ -106,11 +106,10 @@ def _rows(
     })
     detail = ["flow_part", "in_parts", "breakdown", "span", "digits"] if level == "countries" else []
     telling = work.groupby(["other_side", *detail, "age", "source_id", "reported_by"], sort=True).ngroup()
-    goods = trades["hs_code"].where(trades["product_set"].eq(""), trades["product_set"])
     rows = [
         _Row(i, told, a, b, _codes(code), version, source, value, side, flow, part)
         for i, (told, a, b, code, version, source, value, side, flow, part) in enumerate(zip(
-            telling.tolist(), start.tolist(), end.tolist(), goods.tolist(), trades["hs_version"].tolist(),
+            telling.tolist(), start.tolist(), end.tolist(), goods_code(trades).tolist(), trades["hs_version"].tolist(),
             zip(trades["source_id"].tolist(), trades["reported_by"].tolist(), strict=True), trades["value_usd"].tolist(),
             work["other_side"].tolist(), trades["flow"].tolist(), trades["breakdown"].tolist(), strict=True))
     ]

@@ -9,6 +9,7 @@ from chiptrail.graphmodel.errors import UnknownNameError
 from chiptrail.graphmodel.network import TradeNetwork
 from chiptrail.graphmodel.products import match, product_codes
 from chiptrail.graphmodel.schema import CONCEPTS
+from chiptrail.graphmodel.selection import goods_code
 
 MEANING = {
     "dispatched": "dispatched: the first leg is what was sent from the origin, as traders or exporters declared it",
@@ -54,7 +55,7 @@ def coarse_note(trades: pd.DataFrame, products: str | Sequence[str] | None, whic
         return ""
     goods = match(product_codes(products), trades["hs_code"], trades["product_set"], trades["hs_version"])
     wide = trades[goods["coarse"]]
-    codes = sorted(set(wide["hs_code"].where(wide["product_set"].eq(""), wide["product_set"])))
+    codes = sorted(set(goods_code(wide)))
     return f"{len(wide):,} records {which}are told in codes wider than the question ({', '.join(codes[:5])})" if codes else ""
 
 

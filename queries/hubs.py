@@ -9,11 +9,12 @@ import networkx as nx
 import numpy as np
 import pandas as pd
 
+from chiptrail.graphmodel.aggregate import retrieval_dates
 from chiptrail.graphmodel.coverage import NOTHING, CoverageIndex, Observed, Span, overlaps
 from chiptrail.graphmodel.errors import NotComparableError
 from chiptrail.graphmodel.network import TradeNetwork
 from chiptrail.graphmodel.periods import parse_period, period_text, window
-from chiptrail.graphmodel.selection import concept_of, in_window
+from chiptrail.graphmodel.selection import concept_of, goods_code, in_window
 from chiptrail.graphmodel.tellings import left_aside
 from chiptrail.queries.answer import MEANING, answer, coarse_note, concept_or_default, names_of
 from chiptrail.queries.question import Question, closed_window, latest_covered_year, observed_leg, question_of
@@ -162,8 +163,7 @@ def _counted(
     trades[["side", "left_aside"]] = ""
     trades.loc[sends & ~trades["seller_id"].isin(ends), "side"] = "out"
     trades.loc[receives & ~trades["buyer_id"].isin(ends), "side"] = "in"
-    sources = part.sources
-    retrieved = dict(zip(sources["source_id"], sources["retrieved"], strict=True))
+    retrieved = retrieval_dates(part)
     for side, summed in (("in", "seller_id"), ("out", "buyer_id")):
         leg = trades[trades["side"].eq(side)]
         trades.loc[leg.index, "left_aside"] = left_aside(leg, level=part.level, prefer=prefer, retrieved=retrieved, blocs_as=[summed])
@@ -175,7 +175,7 @@ def _told(network: TradeNetwork, question: Question, since: str | None, until: s
     trades = network.trades
     trades = trades[in_window(trades, since, until, partly=True)]
     if question.codes is not None:
-        codes = trades["hs_code"].where(trades["product_set"].eq(""), trades["product_set"])
+        codes = goods_code(trades)
         near = {code: not code or overlaps(frozenset([code]), question.codes) for code in codes.unique()}
         trades = trades[codes.map(near).astype(bool)]
     concept = concept_of(trades)
@@ -189,7 +189,7 @@ def _legs(trades: pd.DataFrame, network: TradeNetwork, question: Question) -> pd
     used = trades[trades["side"].ne("") & trades["left_aside"].eq("")]
     hub = used["buyer_id"].where(used["side"].eq("in"), used["seller_id"])
     other = used["seller_id"].where(used["side"].eq("in"), used["buyer_id"])
-    legs = used.assign(hub=hub, other=other, goods_code=used["hs_code"].where(used["product_set"].eq(""), used["product_set"]))
+    legs = used.assign(hub=hub, other=other, goods_code=goods_code(used))
     if question.concept == "brand" and len(network.links):
         links = network.links
         ends = question.origins | question.destinations

@@ -12,7 +12,7 @@ from chiptrail.graphmodel.coverage import CoverageIndex
 from chiptrail.graphmodel.errors import NotComparableError, UnknownNameError
 from chiptrail.graphmodel.network import TradeNetwork
 from chiptrail.graphmodel.schema import BASES
-from chiptrail.graphmodel.selection import actors_named
+from chiptrail.graphmodel.selection import actors_named, goods_code
 from chiptrail.queries.answer import MEANING, answer, coarse_note, concept_or_default, names_of
 from chiptrail.queries.question import latest_covered_year, question_of
 from chiptrail.queries.timing import Spans, in_order, reach, union, usable
@@ -182,7 +182,7 @@ def _check_versions(trades: pd.DataFrame, same_digits: int) -> None:
 
 def _edges(trades: pd.DataFrame, links: pd.DataFrame, digits: int) -> dict[str, dict[str, list[_Edge]]]:
     """Edges by seller and buyer; one edge for each kind: dispatched, origin, brand, makes_weapon."""
-    told = trades["hs_code"].where(trades["product_set"].eq(""), trades["product_set"]).unique()
+    told = goods_code(trades).unique()
     prefixes = {code[:digits] for codes in told for code in str(codes).split("+") if code}
     grouped: dict[tuple[str, str, str], list[_Record]] = {}
     for row in trades.to_dict("records"):

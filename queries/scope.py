@@ -5,11 +5,12 @@ from typing import Any
 
 import pandas as pd
 
+from chiptrail.graphmodel.aggregate import retrieval_dates
 from chiptrail.graphmodel.coverage import CoverageIndex
 from chiptrail.graphmodel.errors import NotComparableError, UnknownNameError
 from chiptrail.graphmodel.network import TradeNetwork
 from chiptrail.graphmodel.products import match, product_codes
-from chiptrail.graphmodel.selection import actors_named, concept_of, in_window
+from chiptrail.graphmodel.selection import actors_named, concept_of, goods_code, in_window
 from chiptrail.graphmodel.tellings import left_aside
 from chiptrail.queries.answer import concept_or_default, names_of
 
@@ -57,7 +58,7 @@ def trades_in_scope(
         if names is not None:
             trades = trades[trades[side].isin(actors_named(network, names))]
     trades = trades.assign(
-        concept=concept, code=trades["hs_code"].where(trades["product_set"].eq(""), trades["product_set"]),
+        concept=concept, code=goods_code(trades),
         coarse=False, left_aside=pd.Series("", index=trades.index, dtype="str"),
     )
     if products is not None:
@@ -84,10 +85,8 @@ def with_periods(trades: pd.DataFrame, by: str) -> pd.DataFrame:
 
 def count_once(network: TradeNetwork, trades: pd.DataFrame, *, prefer: str) -> pd.DataFrame:
     """The trades with `left_aside` also filled for further tellings of a flow that another row tells."""
-    sources = network.sources
-    retrieved = dict(zip(sources["source_id"], sources["retrieved"], strict=True))
     usable = trades[trades["left_aside"].eq("")]
-    reasons = left_aside(usable, level=network.level, prefer=prefer, retrieved=retrieved)
+    reasons = left_aside(usable, level=network.level, prefer=prefer, retrieved=retrieval_dates(network))
     trades = trades.copy()
     trades.loc[reasons.index, "left_aside"] = reasons
     return trades
