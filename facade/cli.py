@@ -154,13 +154,21 @@ def hubs(
 ) -> None:
     """Rank the hubs that goods can pass through from the origins to the destinations."""
     import chiptrail as ct
+    from chiptrail import show
 
-    columns = {"rank": "rank", "hub": "hub", "inflow_usd": "in, USD", "inflow_before_usd": "before", "outflow_usd": "out, USD",
-               "outflow_before_usd": "before", "throughput_max_usd": "at most through", "share_of_routes": "routes",
-               "betweenness": "between", "inflow_coverage": "coverage in", "outflow_coverage": "coverage out"}
+    def print_hubs(table: "pd.DataFrame") -> None:
+        own = sorted(set(table["inflow_currency"]) - {"", "USD"})
+        columns = {"rank": "rank", "hub": "hub", "inflow_usd": "in, USD", "inflow_before_usd": "in before"}
+        if own:
+            columns |= {"inflow_original": f"in, {'/'.join(own)}", "inflow_original_before": "before"}
+        columns |= {"outflow_usd": "out, USD", "outflow_before_usd": "out before", "throughput_max_usd": "at most through",
+                    "share_of_routes": "routes", "betweenness": "between", "inflow_coverage": "coverage in",
+                    "outflow_coverage": "coverage out"}
+        show.table(table, columns, top=top)
+
     answer(lambda: ct.transit_hubs(
         open_network(network), origins=_names(origins), destinations=_names(destinations), concept=_value(concept),
-        products=_products(products), since=since, until=until, against=against), columns, top, json, csv, xlsx, dta)
+        products=_products(products), since=since, until=until, against=against), print_hubs, top, json, csv, xlsx, dta)
 
 
 @app.command()

@@ -395,3 +395,11 @@ assert not heavy & set(sys.modules), heavy & set(sys.modules)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "Commands:" in done.stdout
+
+
+def test_hubs_show_the_sources_own_currency():
+    done = CliRunner().invoke(app, ["hubs", "--from", "EU27", "--concept", "dispatched"])
+    assert done.exit_code == 0
+    for text in ("in, EUR", "5,433,081", "14,680,782", "350,139", "4,481,770", "59,865", "1,682,167"):
+        assert text in done.stdout
+    assert "in, EUR" not in CliRunner().invoke(app, ["hubs"]).stdout
