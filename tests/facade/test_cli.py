@@ -12,6 +12,7 @@ import openpyxl
 import pandas as pd
 import pytest
 from typer.main import get_command
+from typer.testing import CliRunner
 
 from chiptrail.cli import app, main
 from chiptrail.graphmodel.network import TradeNetwork
