@@ -19,7 +19,7 @@ from chiptrail.graphmodel.countries import country_code, country_name
 from chiptrail.graphmodel.errors import InputError, UnknownNameError
 from chiptrail.graphmodel.network import TradeNetwork
 from chiptrail.graphmodel.periods import parse_period, period_text
-from chiptrail.graphmodel.selection import actors_named, places
+from chiptrail.graphmodel.selection import actors_named, in_window, places
 from chiptrail.queries.hubs import transit_hubs
 from chiptrail.queries.routes import supply_routes
 from chiptrail.queries.timeline import timeline
@@ -193,7 +193,7 @@ def _origin_shares(
     inside = counted_once(countries.where(since=period["since"], until=period["until"], concept="origin", products=products))
     inside = inside[inside["left_aside"].eq("")]
     told = countries.coverage
-    told = told[told["partner_concept"].eq("origin")]
+    told = told[told["partner_concept"].eq("origin") & in_window(told, period["since"], period["until"], partly=True)]
     others = told["partners"].map(lambda partners: bool(set(partners.split()) - places(origins)))
     covered = set(told.loc[others, "reporter"])
     by_hub = inside.groupby("buyer_id")["value_usd"].sum()

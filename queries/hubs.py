@@ -57,8 +57,8 @@ def transit_hubs(
     since, until
         The window in which the legs must lie whole; an open side ends with the data. In a window of several years only the years
         that the data cover of both legs are summed (`compared`). Without any,
-        a network of countries takes the latest year for which the most
-        hubs have both legs covered, and says so; the sums of months and years of one pair are never mixed.
+        a network of countries takes the latest year for which the most hubs have both legs covered, and says so; the sums of
+        months and years of one pair are never mixed.
     against
         An earlier period with the same months, such as `2021`; default the same months one year before.
     prefer
@@ -69,16 +69,15 @@ def transit_hubs(
     DataFrame
         `rank` (missing where not ranked), `hub_id`, `hub`, `kind`, `country`, `concept`; `inflow_usd`, `outflow_usd`,
         `throughput_max_usd` (USD; what is recorded of a leg also where its coverage is not known; the bound only where both are
-        covered and every record has a value), the same for the earlier period
-        (`*_before_usd`, over the months that the data cover in both), `inflow_change`, `outflow_change` (ratio now / before over
-        those months and the codes told in both);
+        covered and every record has a value), the same for the earlier period (`*_before_usd`, over the months that the data cover
+        in both), `inflow_change`, `outflow_change` (ratio now / before over those months and the codes told in both);
         `inflow_original`, `inflow_original_before`, `inflow_currency` (the inflow in its own currency, if it has one);
         `share_of_routes` (0-1, of all routes of two or three legs), `betweenness` (0-1, mean share of the shortest routes between
         an origin and a destination); `n_suppliers`, `suppliers`, `n_customers`, `customers` (counterparts among origins and
         destinations); `n_records`, `first_date`, `last_date`; `inflow_products`, `outflow_products` (codes counted),
         `inflow_coverage`, `outflow_coverage` (what the data cover of each leg), `inflow_before_coverage`, `outflow_before_coverage`
-        (and of the earlier period), `compared` (in a window of several years, those
-        that are covered of both legs: only they are summed) and `status` (`ranked`, or why not).
+        (and of the earlier period), `compared` (in a window of several years, those that are covered of both legs: only they are
+        summed) and `status` (`ranked`, or why not).
         `attrs` holds the question, notes, the number of tellings left aside by reason, and the sources.
 
     Raises
@@ -127,12 +126,13 @@ def transit_hubs(
     between = _betweenness(graph, question)
     mine, earlier_mine = _by_hub(legs), _by_hub(earlier_legs)
     told = _told(network, question, since, until)
+    told_before = _told(network, question, *before) if before else set()
     rows = []
     for hub in _candidates(network, legs):
         seen = {side: observed_leg(coverage, hub, side, question, first, last) for side in _SIDES}
         goods = {side: seen[side].products or observed_leg(coverage, hub, side, question, None, None).products for side in _SIDES}
         then = _Past(earlier_mine.get(hub, []), hub, coverage, question, before, first, seen)
-        rows.append(_row(hub, mine[hub], then, seen, goods, told) | {
+        rows.append(_row(hub, mine[hub], then, seen, goods, told, told_before) | {
             "share_of_routes": routes.get(hub, 0.0), "betweenness": between.get(hub, 0.0)})
     table = _finish(rows, network, question, legs)
     notes += _notes(table, network, question, coverage)
@@ -190,15 +190,19 @@ def _legs(trades: pd.DataFrame, network: TradeNetwork, question: Question) -> pd
     hub = used["buyer_id"].where(used["side"].eq("in"), used["seller_id"])
     other = used["seller_id"].where(used["side"].eq("in"), used["buyer_id"])
     legs = used.assign(hub=hub, other=other, goods_code=goods_code(used))
-    if question.concept == "brand" and len(network.links):
-        links = network.links
-        ends = question.origins | question.destinations
-        links = links[links["kind"].eq("brand") & links["from_id"].isin(question.origins) & ~links["to_id"].isin(ends)]
+    if question.concept == "brand":
+        links = _brand_links(network, question)
+        links = links[~links["to_id"].isin(question.origins | question.destinations)]
         stand_in = links.rename(columns={"from_id": "other", "to_id": "hub", "hs_code": "goods_code"}).assign(
             side="in", value_usd=np.nan, value=np.nan, currency="")
         if len(stand_in):
             legs = pd.concat([legs, stand_in[[c for c in stand_in if c in legs]]], ignore_index=True)
     return legs
+
+
+def _brand_links(network: TradeNetwork, question: Question) -> pd.DataFrame:
+    links = network.links
+    return links[links["kind"].eq("brand") & links["from_id"].isin(question.origins)]
 
 
 def _candidates(network: TradeNetwork, legs: pd.DataFrame) -> list[str]:
@@ -330,14 +334,15 @@ def _throughput(sums: dict, values: dict[str, float]) -> float:
 
 
 def _row(
-    hub: str, legs: list[_Leg], then: _Past, seen: dict[str, Observed], goods: dict[str, frozenset[str]], told: set[tuple[str, str]]
+    hub: str, legs: list[_Leg], then: _Past, seen: dict[str, Observed], goods: dict[str, frozenset[str]],
+    told: set[tuple[str, str]], told_before: set[tuple[str, str]],
 ) -> dict:
     years = _shared_years(seen)
     now, classes, shared = _comparable(_in_years(legs, years), goods)
     past, past_classes, _ = _comparable(then.legs, goods)
     sums, past_sums = _sums(now, classes), _sums(past, past_classes)
     values = {side: _leg_value(sums[side], seen[side], (hub, side) in told) for side in _SIDES}
-    earlier = {side: _leg_value(past_sums[side], then.seen[side], False) for side in _SIDES}
+    earlier = {side: _leg_value(past_sums[side], then.seen[side], (hub, side) in told_before) for side in _SIDES}
     status = _status(values, seen, years, shared)
     several = years is not None and len({span[0].year for side in _SIDES for span in seen[side].spans}
                                         | {span[1].year for side in _SIDES for span in seen[side].spans}) > 1
@@ -399,8 +404,7 @@ def _routes_through(
     for part in (first, direct, later):
         graph.add_edges_from(zip(part["seller_id"], part["buyer_id"], strict=True))
     if question.concept == "brand":
-        links = network.links
-        links = links[links["kind"].eq("brand") & links["from_id"].isin(question.origins)]
+        links = _brand_links(network, question)
         graph.add_edges_from(zip(links["from_id"], links["to_id"], strict=True))
     middle = [n for n in graph if n not in question.origins and n not in question.destinations]
     starts = {n: sum(p in question.origins for p in graph.predecessors(n)) for n in middle}

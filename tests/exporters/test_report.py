@@ -299,6 +299,13 @@ def test_a_share_needs_the_other_partners(build, nothing, tmp_path):
     assert row[2:] == ["not known", "90", ""]
 
 
+def test_a_share_needs_the_other_partners_in_the_same_period(build, nothing, tmp_path):
+    network = build([("USA", "KAZ", "8542", "2022", 90.0, ORIGIN), ("KAZ", "RUS", "8542", "2022", 5.0)],
+                    coverage=[("KAZ", "USA", "8542", "2022", IMPORTS), ("KAZ", "*", "8542", "2020", IMPORTS), ("KAZ", "*", "8542", "2022")])
+    [row] = rows_of(section(page_of(network, nothing, tmp_path), "Three meanings"))
+    assert row[2:] == ["not known", "90", ""]
+
+
 def test_a_share_is_of_the_goods_asked_for(build, nothing, tmp_path):
     network = build([("USA", "KAZ", "8542", "2022", 90.0, ORIGIN), ("CHN", "KAZ", "8542", "2022", 10.0, ORIGIN),
                      ("CHN", "KAZ", "8471", "2022", 900.0, ORIGIN), ("KAZ", "RUS", "8542", "2022", 5.0)],

@@ -328,3 +328,14 @@ def test_origins_without_records_are_said(build):
     network = build([("a", "b.HKG", "8542", "2022", 9.0)], level="firms")
     notes = transit_hubs(network, origins=["USA"], destinations=["RUS"]).attrs["notes"]
     assert any(note.startswith("no record of the network begins at the origins") for note in notes)
+
+
+def test_before_is_not_zero_where_it_is_told_by_the_year_only(build):
+    """Now January to November by month; before one figure for the whole year, which tells nothing of eleven months."""
+    rows = [("USA", "KAZ", "8542", "2021", 120.0), ("USA", "KAZ", "8542", "2022-01", 3.0), ("KAZ", "RUS", "8542", "2022", 1.0)]
+    network = build(rows, coverage=[("USA", "*", "*", "2021", {"resolution": "year"}),
+                                    ("USA", "*", "*", "2022-01/2022-11", {"resolution": "month"}), ("KAZ", "*", "*", "2022")])
+    row = hub(transit_hubs(network, **ASK, since="2022", until="2022"), "KAZ")
+    assert row["inflow_usd"] == 3.0
+    assert pd.isna(row["inflow_before_usd"])
+    assert pd.isna(row["inflow_change"])
