@@ -1,10 +1,7 @@
 """The trade network: validated, immutable tables, of which every graph is a view."""
 
 import hashlib
-import json
 import re
-import shutil
-import tempfile
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -14,14 +11,16 @@ import networkx as nx
 import pandas as pd
 
 from chiptrail.graphmodel.aggregate import flows
+from chiptrail.graphmodel.coded import REPEATED, coded, constant, plain
+from chiptrail.graphmodel.compiled import Compiled, compile_trades
 from chiptrail.graphmodel.countries import country_name
-from chiptrail.graphmodel.errors import ChiptrailError, InputError, NotComparableError
+from chiptrail.graphmodel.errors import InputError, NotComparableError
 from chiptrail.graphmodel.schema import COUNT, DATE, FLAG, KEYS, NUMBER, TABLES, TEXT
 from chiptrail.graphmodel.selection import keep_trades
-from chiptrail.graphmodel.validation import check_tables
+from chiptrail.graphmodel.storage import read_folder, write_folder
+from chiptrail.graphmodel.validation import check_tables, increasing
 
 _DEFAULTS: Mapping[str, Any] = {TEXT: "", NUMBER: float("nan"), COUNT: 0, DATE: pd.NaT, FLAG: False}
-_FORMAT = "chiptrail network 1"
 
 
 def actor_id(kind: str, country: str, name: str) -> str:
@@ -64,7 +63,8 @@ def empty(table: str) -> pd.DataFrame:
 def conform(frame: pd.DataFrame | None, table: str) -> pd.DataFrame:
     """The frame with all columns of a table in their order and dtypes; columns not given get their defaults.
 
-    Columns under `x_` follow, sorted by name. Other columns stay at the end, for validation to name them.
+    Categories of texts stay categories in the table `trades`. Columns under `x_` follow, sorted by name. Other columns stay at
+    the end, for validation to name them.
 
     Raises
     ------
@@ -76,12 +76,19 @@ def conform(frame: pd.DataFrame | None, table: str) -> pd.DataFrame:
     columns = {}
     for column in TABLES[table]:
         if column.name not in frame:
-            columns[column.name] = pd.Series(_DEFAULTS[column.dtype], index=frame.index, dtype=column.dtype)
+            if table == "trades" and column.name in REPEATED:
+                columns[column.name] = constant("", frame.index)
+            else:
+                columns[column.name] = pd.Series(_DEFAULTS[column.dtype], index=frame.index, dtype=column.dtype)
             continue
         values = frame[column.name]
         try:
             if column.dtype == TEXT:
-                values = values.astype(object).where(values.notna(), "")
+                if table == "trades" and isinstance(values.dtype, pd.CategoricalDtype):
+                    columns[column.name] = values
+                    continue
+                if values.dtype != TEXT or values.hasnans:
+                    values = values.astype(object).where(values.notna(), "")
             columns[column.name] = values.astype(pd.api.types.pandas_dtype(column.dtype))
         except (TypeError, ValueError) as error:
             raise InputError(f"table {table}, column {column.name}: {error}; it must be {column.dtype}") from None
@@ -119,9 +126,11 @@ class TradeNetwork:
         given = {"actors": actors, "trades": trades, "links": links, "listings": listings, "totals": totals,
                  "coverage": coverage, "sources": sources}
         tables = {name: conform(frame, name) for name, frame in given.items()}
+        tables["trades"] = coded(tables["trades"])
         check_tables(level, tables)
         self._level = level
         self._tables = {name: _sorted(frame, name) for name, frame in tables.items()}
+        self._views: dict[str, Any] = {}
 
     @classmethod
     def _of(cls, level: str, tables: Mapping[str, pd.DataFrame]) -> Self:
@@ -129,6 +138,7 @@ class TradeNetwork:
         network = cls.__new__(cls)
         network._level = level
         network._tables = dict(tables)
+        network._views = {}
         return network
 
     @property
@@ -144,7 +154,21 @@ class TradeNetwork:
     @property
     def trades(self) -> pd.DataFrame:
         """Recorded flows, one row each."""
+        if "trades" not in self._views:
+            self._views["trades"] = plain(self._tables["trades"])
+        return self._views["trades"].copy(deep=False)
+
+    @property
+    def coded_trades(self) -> pd.DataFrame:
+        """The same rows with repeated texts as categories: for millions of rows, a fraction of the memory."""
         return self._tables["trades"].copy(deep=False)
+
+    @property
+    def compiled(self) -> Compiled:
+        """The trades as integer columns in the order of sellers and days, made once; see `graphmodel.compiled`."""
+        if "compiled" not in self._views:
+            self._views["compiled"] = compile_trades(self._tables["trades"], self._tables["actors"]["actor_id"])
+        return self._views["compiled"]
 
     @property
     def links(self) -> pd.DataFrame:
@@ -177,10 +201,8 @@ class TradeNetwork:
 
     def equals(self, other: "TradeNetwork") -> bool:
         """Whether both networks have the same level and the same tables, value for value and dtype for dtype."""
-        return self.level == other.level and all(
-            self._tables[name].equals(other._tables[name]) and self._tables[name].dtypes.equals(other._tables[name].dtypes)
-            for name in TABLES
-        )
+        pairs = [(getattr(self, name), getattr(other, name)) for name in TABLES]
+        return self.level == other.level and all(a.equals(b) and a.dtypes.equals(b.dtypes) for a, b in pairs)
 
     def where(
         self, *, products: str | Sequence[str] | None = None, since: str | None = None, until: str | None = None,
@@ -228,9 +250,9 @@ class TradeNetwork:
         tables = dict(self._tables)
         tables["trades"] = trades.reset_index(drop=True)
         links = tables["links"]
-        named = set(trades["seller_id"]) | set(trades["buyer_id"])
+        named = {*trades["seller_id"].unique(), *trades["buyer_id"].unique()}
         links = links[links["from_id"].isin(named) | links["to_id"].isin(named)]
-        named |= set(links["from_id"]) | set(links["to_id"]) | set(trades["maker_id"])
+        named |= set(links["from_id"]) | set(links["to_id"]) | set(trades["maker_id"].unique())
         tables["links"] = links.reset_index(drop=True)
         for table in ("actors", "listings"):
             frame = tables[table]
@@ -250,9 +272,10 @@ class TradeNetwork:
         place = actors.set_index("actor_id")["country"].replace("", unknown)
         trades = self._tables["trades"].copy()
         for side in ("seller_id", "buyer_id"):
-            trades[side] = trades[side].map(place).astype("str")
-        trades["maker_id"] = ""
-        named = set(trades["seller_id"]) | set(trades["buyer_id"])
+            trades[side] = trades[side].map(place).astype("category")
+        trades["maker_id"] = constant("", trades.index)
+        trades = coded(trades)
+        named = {*trades["seller_id"].unique(), *trades["buyer_id"].unique()}
         rows = country_actors(named - {unknown})
         if unknown in named:
             row = {"actor_id": unknown, "name": "Unnamed actors of unknown country", "kind": "placeholder", "role": "unknown"}
@@ -324,27 +347,7 @@ class TradeNetwork:
         ChiptrailError
             If the folder exists and holds something other than a saved network.
         """
-        target = Path(folder)
-        if target.exists() and not (target / "network.json").is_file():
-            if not target.is_dir() or any(target.iterdir()):
-                raise ChiptrailError(f"{target} exists and is no saved network; choose another folder")
-            target.rmdir()
-        target.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-        try:
-            for name, frame in self._tables.items():
-                if name != "sources":
-                    frame.to_parquet(fresh / f"{name}.parquet", index=False)
-            sources = self._tables["sources"]
-            _write_json(fresh / "sources.json", sources.to_dict("records"))
-            _write_json(fresh / "network.json", {"format": _FORMAT, "level": self.level, "source_columns": {
-                str(name): str(dtype) for name, dtype in sources.dtypes.items()}})
-            fresh.chmod(0o755)
-            _replace(fresh, target)
-        except BaseException:
-            shutil.rmtree(fresh, ignore_errors=True)
-            raise
-        return target
+        return write_folder(folder, self.level, self._tables)
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
@@ -355,19 +358,8 @@ class TradeNetwork:
         InputError
             If the folder holds no saved network, or one of another format.
         """
-        source = Path(folder)
-        try:
-            about = json.loads((source / "network.json").read_text(encoding="utf-8"))
-            if about["format"] != _FORMAT:
-                raise InputError(f"{source} was saved in the format {about['format']!r}; this version reads {_FORMAT!r}")
-            tables = {n: pd.read_parquet(source / f"{n}.parquet") for n in TABLES if n != "sources"}
-            rows = json.loads((source / "sources.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError, KeyError) as error:
-            raise InputError(
-                f"{source} holds no whole saved network ({type(error).__name__}); make one with `chiptrail load` or network.save"
-            ) from None
-        tables["sources"] = pd.DataFrame(rows, columns=list(about["source_columns"])).astype(about["source_columns"])
-        return cls(level=about["level"], **tables)
+        level, tables = read_folder(folder)
+        return cls(level=level, **tables)
 
 
 def concat(networks: Sequence[TradeNetwork]) -> TradeNetwork:
@@ -392,23 +384,8 @@ def concat(networks: Sequence[TradeNetwork]) -> TradeNetwork:
     return TradeNetwork(level=levels[0], **tables)
 
 
-
-
 def _sorted(frame: pd.DataFrame, table: str) -> pd.DataFrame:
     key = [KEYS[table]] if table in KEYS else [column.name for column in TABLES[table]]
+    if len(key) == 1 and increasing(frame[key[0]]):
+        return frame.reset_index(drop=True)
     return frame.sort_values(key, kind="stable").reset_index(drop=True)
-
-
-def _write_json(path: Path, content: object) -> None:
-    path.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-
-
-def _replace(fresh: Path, target: Path) -> None:
-    """Puts `fresh` in the place of `target`; at every moment one whole network stands beside or at `target`."""
-    if not target.exists():
-        fresh.rename(target)
-        return
-    old = Path(tempfile.mkdtemp(prefix=f".{target.name}-old-", dir=target.parent))
-    target.rename(old / "network")
-    fresh.rename(target)
-    shutil.rmtree(old)

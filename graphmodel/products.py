@@ -9,6 +9,7 @@ from importlib.resources import files
 import numpy as np
 import pandas as pd
 
+from chiptrail.graphmodel.coded import combined
 from chiptrail.graphmodel.errors import InputError, UnknownNameError
 from chiptrail.graphmodel.hs import clean_hs
 from chiptrail.graphmodel.periods import parse_period
@@ -110,12 +111,13 @@ def match(
     >>> match(product_codes("8542"), text("854231", ""), text("", "8541+8542"), text("HS2017", "")).to_dict("list")
     {'within': [True, False], 'coarse': [False, False], 'too_coarse': [False, True]}
     """
-    columns = {"hs_code": hs_code, "product_set": product_set, "hs_version": hs_version}
-    keys = pd.DataFrame({name: column.to_numpy() for name, column in columns.items()})
-    place = keys.groupby(list(columns), sort=False).ngroup().to_numpy()
-    verdicts = [_verdict(question, *key) for key in keys.drop_duplicates().itertuples(index=False, name=None)]
-    found = np.array(verdicts, dtype="object")[place] if len(keys) else np.array([], dtype="object")
-    return pd.DataFrame({flag: found == flag for flag in ("within", "coarse", "too_coarse")}, index=hs_code.index)
+    columns = (hs_code, product_set, hs_version)
+    place, first = combined(columns)
+    keys = zip(*(column.iloc[first].tolist() for column in columns), strict=True)
+    verdicts = np.array([_verdict(question, *key) for key in keys], dtype="object")
+    return pd.DataFrame(
+        {flag: (verdicts == flag)[place] if len(place) else False for flag in ("within", "coarse", "too_coarse")}, index=hs_code.index,
+        dtype=bool)
 
 
 def product_lists() -> pd.DataFrame:

@@ -15,15 +15,23 @@ if TYPE_CHECKING:
     from chiptrail.graphmodel.network import TradeNetwork
 
 
+def by_origin(trades: pd.DataFrame) -> pd.Series:
+    """For each trade whether it is an import told by country of origin."""
+    return trades["flow"].isin(["import", "re-import"]) & trades["partner_concept"].eq("origin")
+
+
 def concept_of(trades: pd.DataFrame) -> pd.Series:
     """For each trade `origin` (an import told by country of origin) or `dispatched` (everything else)."""
-    by_origin = trades["flow"].isin(["import", "re-import"]) & trades["partner_concept"].eq("origin")
-    return pd.Series("dispatched", index=trades.index, dtype="str").mask(by_origin, "origin")
+    names = pd.Index(["dispatched", "origin"], dtype="str")
+    return pd.Series(pd.Categorical.from_codes(by_origin(trades).to_numpy().astype("int8"), names), index=trades.index).astype("str")
 
 
 def goods_code(trades: pd.DataFrame) -> pd.Series:
     """For each trade its HS code, or its product set where the source gives only a sum; empty if unknown."""
-    return trades["hs_code"].where(trades["product_set"].eq(""), trades["product_set"])
+    single = trades["product_set"].eq("")
+    if single.all():
+        return trades["hs_code"]
+    return trades["hs_code"].astype("str").where(single, trades["product_set"].astype("str"))
 
 
 def places(names: Sequence[str]) -> set[str]:
@@ -80,7 +88,7 @@ def keep_trades(
     reported_by: Sequence[str] | None, basis: Sequence[str] | None, concept: str | None, partly: bool,
 ) -> pd.Series:
     """For each trade whether it meets all conditions of `TradeNetwork.where`."""
-    trades = network.trades
+    trades = network.coded_trades
     keep = pd.Series(True, index=trades.index)
     if products is not None:
         goods = match(product_codes(products), trades["hs_code"], trades["product_set"], trades["hs_version"])
@@ -88,19 +96,20 @@ def keep_trades(
     keep &= in_window(trades, since, until, partly=partly)
     if countries is not None:
         place = network.actors.set_index("actor_id")["country"]
-        codes = places(countries)
-        keep &= trades["seller_id"].map(place).isin(codes) | trades["buyer_id"].map(place).isin(codes)
+        here = set(place.index[place.isin(places(countries))])
+        keep &= trades["seller_id"].isin(here) | trades["buyer_id"].isin(here)
     if actors is not None:
         ids = actors_named(network, actors)
         keep &= trades["seller_id"].isin(ids) | trades["buyer_id"].isin(ids)
     if min_value_usd is not None:
         keep &= trades["value_usd"].ge(min_value_usd)
     if reported_by is not None:
-        keep &= trades["reported_by"].isin(_known("reporter", reported_by, set(trades["reported_by"])))
+        keep &= trades["reported_by"].isin(_known("reporter", reported_by, set(trades["reported_by"].unique())))
     if basis is not None:
         keep &= trades["basis"].isin(_known("basis", basis, set(BASES)))
     if concept is not None:
-        keep &= concept_of(trades).isin(_known("concept", [concept], {"dispatched", "origin"}))
+        _known("concept", [concept], {"dispatched", "origin"})
+        keep &= by_origin(trades) if concept == "origin" else ~by_origin(trades)
     return keep
 
 
