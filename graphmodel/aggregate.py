@@ -4,7 +4,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
+from chiptrail.graphmodel.coded import combined
 from chiptrail.graphmodel.schema import BASES
 from chiptrail.graphmodel.selection import concept_of, goods_code
 from chiptrail.graphmodel.tellings import left_aside
@@ -14,8 +17,8 @@ if TYPE_CHECKING:
 
 
 def counted_once(network: "TradeNetwork", *, prefer: str = "exporter") -> pd.DataFrame:
-    """The trades with two columns more: `concept`, and `left_aside`, the reason why sums leave a row out (empty: it counts)."""
-    trades = network.trades
+    """The coded trades with two columns more: `concept`, and `left_aside`, the reason why sums leave a row out (empty: it counts)."""
+    trades = network.coded_trades
     trades["concept"] = concept_of(trades)
     trades["left_aside"] = left_aside(trades, level=network.level, prefer=prefer, retrieved=retrieval_dates(network))
     return trades
@@ -41,9 +44,8 @@ def flows(network: "TradeNetwork", *, prefer: str = "exporter") -> pd.DataFrame:
     """
     trades = counted_once(network, prefer=prefer)
     key = ["seller_id", "buyer_id", "concept"]
-    counted = trades[trades["left_aside"].eq("")].sort_values("record_ref", kind="stable")
-    table = summarise(counted, key)
-    aside = trades[trades["left_aside"].ne("")].groupby(key).size().rename("n_left_aside")
+    table = summarise(trades[trades["left_aside"].eq("")], key)
+    aside = trades.loc[trades["left_aside"].ne(""), key].astype("str").groupby(key).size().rename("n_left_aside")
     table = table.merge(aside, how="left", left_on=key, right_index=True)
     order = list(table.columns[:-1])
     order.insert(order.index("n_without_value") + 1, "n_left_aside")
@@ -52,35 +54,32 @@ def flows(network: "TradeNetwork", *, prefer: str = "exporter") -> pd.DataFrame:
 
 def summarise(trades: pd.DataFrame, key: list[str]) -> pd.DataFrame:
     """One row per key of the trades given, which must be counted once already; columns as in `flows`."""
+    place, first = combined([trades[column] for column in key])
+    value = trades["value_usd"].to_numpy()
+    known = ~np.isnan(value)
+    n_known = np.bincount(place[known], minlength=len(first))
+    table = trades[key].iloc[first].astype("str").reset_index(drop=True)
+    table["known_usd"] = np.where(n_known > 0, np.bincount(place, np.where(known, value, 0.0), minlength=len(first)), np.nan)
+    table["n_records"] = np.bincount(place, minlength=len(first))
+    table["n_without_value"] = table["n_records"] - n_known
+    days = trades[["period_start", "period_end"]].groupby(place)
+    table["first_date"], table["last_date"] = days["period_start"].min(), days["period_end"].max()
+    table["products"] = _joined(goods_code(trades), place, " ")
     rank = {basis: i for i, basis in enumerate(BASES)}
-    work = trades.assign(
-        product=goods_code(trades),
-        weakness=trades["basis"].map(rank),
-        unknown=trades["value_usd"].isna(),
-    )
-    groups = work.groupby(key, sort=True)
-    place = groups.ngroup().to_numpy()
-    table = pd.DataFrame(
-        {
-            "known_usd": groups["value_usd"].sum(min_count=1),
-            "n_records": groups.size(),
-            "n_without_value": groups["unknown"].sum().astype("int64"),
-            "first_date": groups["period_start"].min(),
-            "last_date": groups["period_end"].max(),
-            "products": _joined(work["product"], place, " "),
-            "basis": groups["weakness"].max().map(dict(enumerate(BASES))).astype("str"),
-            "reported_by": _joined(work["reported_by"], place, "; "),
-            "sources": _joined(work["source_id"], place, "; "),
-            "record_refs": _joined(work["record_ref"], place, "; "),
-        }
-    )
-    table.insert(0, "value_usd", table["known_usd"].where(table["n_without_value"].eq(0)))
-    return table.reset_index()
+    weakness = trades["basis"].astype("category").cat.rename_categories(rank).astype("int64")
+    table["basis"] = weakness.groupby(place).max().map(dict(enumerate(BASES))).astype("str")
+    for column, values in (("reported_by", "reported_by"), ("sources", "source_id"), ("record_refs", "record_ref")):
+        table[column] = _joined(trades[values], place, "; ")
+    table.insert(len(key), "value_usd", table["known_usd"].where(table["n_without_value"].eq(0)))
+    return table
 
 
-def _joined(values: pd.Series, place: np.ndarray, separator: str) -> pd.api.extensions.ExtensionArray:
+def _joined(values: pd.Series, place: np.ndarray, separator: str) -> pd.Series:
     """For each group the different values, sorted and joined; empty ones are left out."""
-    found: list[set[str]] = [set() for _ in range(place.max() + 1 if len(place) else 0)]
-    for group, value in zip(place.tolist(), values.tolist(), strict=True):
-        found[group].add(value)
-    return pd.array([separator.join(sorted(group - {""})) for group in found], dtype="str")
+    given = values.ne("").to_numpy()
+    _, first = combined([place[given], values[given]])
+    n = int(place.max()) + 1 if len(place) else 0
+    ends = np.cumsum(np.bincount(place[given][first], minlength=n))
+    texts = pa.array(values[given].iloc[first].astype("str"), type=pa.string())
+    lists = pa.ListArray.from_arrays(pa.array(np.r_[0, ends], type=pa.int32()), texts)
+    return pd.Series(pc.binary_join(lists, separator).to_pylist(), dtype="str")

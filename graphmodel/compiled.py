@@ -73,7 +73,7 @@ class Compiled:
 def compile_trades(trades: pd.DataFrame, actor_ids: pd.Series) -> Compiled:
     """The compiled view of coded trades, see `graphmodel.coded`; `actor_ids` are sorted."""
     actors = np.asarray(actor_ids, dtype=object)
-    seller, buyer = (_numbers(trades[side], actors) for side in ("seller_id", "buyer_id"))
+    seller, buyer = (numbers(trades[side], actors) for side in ("seller_id", "buyer_id"))
     goods, code = _goods(trades)
     start, end = (_days(trades[day], missing) for day, missing in (("period_start", NO_START), ("period_end", NO_END)))
     order = _order(seller, start)
@@ -86,8 +86,8 @@ def compile_trades(trades: pd.DataFrame, actor_ids: pd.Series) -> Compiled:
     )
 
 
-def _numbers(ids: pd.Series, actors: np.ndarray) -> np.ndarray:
-    """Number of each row's actor."""
+def numbers(ids: pd.Series, actors: np.ndarray) -> np.ndarray:
+    """Number of each row's actor, given as categories, among the sorted ids."""
     place = np.searchsorted(actors, np.asarray(ids.cat.categories, dtype=object)).astype(np.int32)
     return place[ids.cat.codes.to_numpy()] if len(place) else np.empty(0, dtype=np.int32)
 

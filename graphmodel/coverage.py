@@ -40,6 +40,8 @@ class CoverageIndex:
 
     def __init__(self, network: "TradeNetwork") -> None:
         self._place = network.actors.set_index("actor_id")["country"].to_dict()
+        self._known_homes: dict[frozenset[str], frozenset[str]] = {}
+        self._answers: dict[tuple, Observed] = {}
         self._rows: dict[tuple[str, str], list[dict]] = {}
         for row in network.coverage.to_dict("records"):
             concept = "origin" if row["flow"] == "import" and row["partner_concept"] == "origin" else "dispatched"
@@ -69,8 +71,23 @@ class CoverageIndex:
         """
         if not self._rows:
             return NOTHING
-        homes = {self._place.get(s) or s for s in sellers}, {self._place.get(b) or b for b in buyers}
-        pairs = [(s, b) for s in sorted(homes[0]) for b in sorted(homes[1]) if s != b or homes[0] == homes[1]]
+        homes = self._homes(frozenset(sellers)), self._homes(frozenset(buyers))
+        question = (homes, concept, codes, exact, first, last)
+        if question not in self._answers:
+            self._answers[question] = self._observed(*homes, concept, codes, exact, first, last)
+        return self._answers[question]
+
+    def _homes(self, actors: frozenset[str]) -> frozenset[str]:
+        """The countries in which actors sit."""
+        if actors not in self._known_homes:
+            self._known_homes[actors] = frozenset(self._place.get(actor) or actor for actor in actors)
+        return self._known_homes[actors]
+
+    def _observed(
+        self, sellers: frozenset[str], buyers: frozenset[str], concept: str, codes: frozenset[str] | None,
+        exact: frozenset[str] | None, first: pd.Timestamp | None, last: pd.Timestamp | None,
+    ) -> Observed:
+        pairs = [(s, b) for s in sorted(sellers) for b in sorted(buyers) if s != b or sellers == buyers]
         found = [rows for s, b in pairs if (rows := self._matching(s, b, concept, codes, first, last))]
         if not found:
             return NOTHING

@@ -27,16 +27,21 @@ from functools import lru_cache
 from itertools import groupby
 from typing import NamedTuple
 
+import networkx as nx
 import numpy as np
 import pandas as pd
 
+from chiptrail.graphmodel.coded import combined
 from chiptrail.graphmodel.countries import GROUPS
 from chiptrail.graphmodel.errors import UnknownNameError
 from chiptrail.graphmodel.periods import precision
-from chiptrail.graphmodel.selection import concept_of, goods_code
+from chiptrail.graphmodel.selection import by_origin, goods_code
 
 PREFER = ("exporter", "importer")
 _SIDES = ("seller_id", "buyer_id")
+_FIRST, _LAST = -1_000_000, 1_000_000
+"""Days for a start or an end that is not known: before and after every date."""
+_SPANS = np.array([0, 26, 30, 92, 365])
 Goods = tuple[str, ...]
 
 
@@ -77,46 +82,116 @@ def left_aside(
     if prefer not in PREFER:
         raise UnknownNameError("preference", prefer, PREFER, "choose exporter or importer")
     reason = np.full(len(trades), "", dtype=object)
-    if len(trades):
-        rows, pairs = _rows(trades, level, prefer, retrieved or {})
-        if level == "countries":
-            _repeats(trades, reason)
-        for places in pairs:
-            told = [rows[i] for i in places if not reason[i]]
-            if len({row.telling for row in told}) > 1:
-                _compare(told, reason)
-        if level == "countries":
-            _blocs(trades, rows, reason, blocs_as)
+    if level == "countries":
+        _repeats(trades, reason)
+    table = _Table(trades, level, prefer, retrieved or {})
+    places, group = _contested(table, reason)
+    simple = _alike(table, places, group)
+    reason[_within_wider(table, places[simple], group[simple])] = "code within a wider one"
+    rows = table.rows(places[~simple])
+    for _, told in groupby(zip(group[~simple].tolist(), rows, strict=True), key=lambda item: item[0]):
+        _compare([row for _, row in told], reason)
+    if level == "countries":
+        _blocs(trades, table, reason, blocs_as)
     return pd.Series(reason, index=trades.index, dtype="str")
 
 
-def _rows(
-    trades: pd.DataFrame, level: str, prefer: str, retrieved: Mapping[str, str]
-) -> tuple[list[_Row], list[list[int]]]:
-    """Trades as the comparison needs them, and their places by concept, seller and buyer, where there is more than one."""
-    outward = trades["flow"].isin(["export", "re-export"])
-    start, end = (_days(trades[day], missing) for day, missing in (("period_start", -math.inf), ("period_end", math.inf)))
-    work = pd.DataFrame({
-        "other_side": outward if prefer == "importer" else ~outward,
-        "flow_part": trades["flow"].isin(["re-export", "re-import"]), "in_parts": trades["breakdown"].ne(""),
-        "breakdown": trades["breakdown"], "span": -pd.cut(end - start, [-1, 0, 26, 30, 92, 365, np.inf], labels=False),
-        "digits": trades["hs_code"].str.len().where(trades["product_set"].eq(""), 1),
-        "age": trades["source_id"].map(dict(retrieved)).fillna("").rank(method="dense", ascending=False),
-        "source_id": trades["source_id"], "reported_by": trades["reported_by"],
-    })
-    detail = ["flow_part", "in_parts", "breakdown", "span", "digits"] if level == "countries" else []
-    telling = work.groupby(["other_side", *detail, "age", "source_id", "reported_by"], sort=True).ngroup()
-    rows = [
-        _Row(i, told, a, b, _codes(code), version, source, value, side, flow, part)
-        for i, (told, a, b, code, version, source, value, side, flow, part) in enumerate(zip(
-            telling.tolist(), start.tolist(), end.tolist(), goods_code(trades).tolist(), trades["hs_version"].tolist(),
-            zip(trades["source_id"].tolist(), trades["reported_by"].tolist(), strict=True), trades["value_usd"].tolist(),
-            work["other_side"].tolist(), trades["flow"].tolist(), trades["breakdown"].tolist(), strict=True))
-    ]
-    pairs: dict[tuple[str, str, str], list[int]] = {}
-    for i, key in enumerate(zip(concept_of(trades).tolist(), trades["seller_id"].tolist(), trades["buyer_id"].tolist(), strict=True)):
-        pairs.setdefault(key, []).append(i)
-    return rows, [places for places in pairs.values() if len(places) > 1]
+class _Table:
+    """Trades as the comparison needs them: columns as arrays, and rows when they are asked for."""
+
+    def __init__(self, trades: pd.DataFrame, level: str, prefer: str, retrieved: Mapping[str, str]) -> None:
+        outward = trades["flow"].isin(["export", "re-export"])
+        self.other_side = (outward if prefer == "importer" else ~outward).to_numpy()
+        self.start, self.end = (_days(trades[day], missing) for day, missing in (("period_start", _FIRST), ("period_end", _LAST)))
+        self.code = goods_code(trades).astype("category")
+        age = trades["source_id"].astype(object).map(dict(retrieved)).fillna("").rank(method="dense", ascending=False)
+        self.source, _ = combined([age, trades["source_id"], trades["reported_by"]])
+        self.detail = np.zeros(len(trades), dtype=np.int64)
+        lengths = np.array([1 if "+" in code else len(code) for code in self.code.cat.categories], dtype=np.int64)
+        size = lengths[self.code.cat.codes.to_numpy()] if len(trades) else self.detail
+        if level == "countries":
+            parts = [trades["flow"].isin(["re-export", "re-import"]), trades["breakdown"].ne(""), trades["breakdown"]]
+            self.detail, _ = combined([*parts, -np.searchsorted(_SPANS, self.end - self.start)])
+        told = [self.other_side, self.detail, *([size] if level == "countries" else []), self.source]
+        self.telling, _ = combined(told)
+        self.pair, _ = combined([by_origin(trades), trades["seller_id"], trades["buyer_id"]])
+        self._texts = trades[["hs_version", "source_id", "reported_by", "value_usd", "flow", "breakdown"]]
+
+    def rows(self, places: np.ndarray) -> list["_Row"]:
+        """The trades at these places."""
+        texts = [column.tolist() for _, column in self._texts.iloc[places].items()]
+        start, end = self.start[places].astype(float), self.end[places].astype(float)
+        start[start == _FIRST], end[end == _LAST] = -math.inf, math.inf
+        return [
+            _Row(i, told, a, b, _codes(code), version, (source, reporter), value, side, flow, part)
+            for i, told, a, b, code, side, version, source, reporter, value, flow, part in zip(
+                places.tolist(), self.telling[places].tolist(), start.tolist(), end.tolist(), self.code.iloc[places].tolist(),
+                self.other_side[places].tolist(), *texts, strict=True)
+        ]
+
+
+def _contested(table: _Table, reason: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Places of the trades that may tell of the same goods, and the number of each one's group: a pair, goods and days that meet."""
+    places = np.flatnonzero(reason == "")
+    places = places[_several(table.pair[places], table.telling[places])]
+    codes = table.code.iloc[places].cat.remove_unused_categories()
+    classes = _classes(tuple(codes.cat.categories))
+    goods = np.array([classes[code] for code in codes.cat.categories], dtype=np.int64)[codes.cat.codes.to_numpy()]
+    group, _ = combined([table.pair[places], goods])
+    order = np.lexsort((table.start[places], group))
+    places, group = places[order], group[order]
+    lane = group * (4 * _LAST)
+    reached = np.maximum.accumulate(lane + table.end[places])
+    group = np.cumsum(np.r_[True, (lane + table.start[places])[1:] > reached[:-1]][: len(places)])
+    several = _several(group, table.telling[places])
+    return places[several], group[several]
+
+
+def _alike(table: _Table, places: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """For each trade whether all of its group differ in nothing but their code: then a wider code stands for those within it."""
+    same, _ = combined([table.other_side[places], table.detail[places], table.source[places], table.start[places], table.end[places]])
+    plain = np.array([code != "" and "+" not in code for code in table.code.cat.categories], dtype=bool)
+    return ~_several(group, same * 2 + plain[table.code.iloc[places].cat.codes.to_numpy()])
+
+
+def _within_wider(table: _Table, places: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """The trades in whose group a wider code stands."""
+    texts = list(table.code.cat.categories)
+    number = {code: i for i, code in enumerate(texts)}
+    code = table.code.iloc[places].cat.codes.to_numpy().astype(np.int64)
+    held = np.sort(group * len(texts) + code)
+    inside = np.zeros(len(places), dtype=bool)
+    for digits in range(1, max(map(len, texts), default=0)):
+        wider = np.array([number.get(text[:digits], -1) if len(text) > digits else -1 for text in texts], dtype=np.int64)[code]
+        known = wider >= 0
+        sought = group[known] * len(texts) + wider[known]
+        inside[known] |= held[np.minimum(np.searchsorted(held, sought), len(held) - 1)] == sought
+    return places[inside]
+
+
+def _several(group: np.ndarray, telling: np.ndarray) -> np.ndarray:
+    """For each row whether its group holds more than one telling."""
+    if not len(group):
+        return np.zeros(0, dtype=bool)
+    one = np.empty(int(group.max()) + 1, dtype=telling.dtype)
+    one[group] = telling
+    mixed = np.zeros(len(one), dtype=bool)
+    mixed[group[telling != one[group]]] = True
+    return mixed[group]
+
+
+def _classes(codes: Sequence[str]) -> dict[str, int]:
+    """Codes that may tell of the same goods have one number: the same heading, or a wider code that holds both."""
+    parts = {code: {part[:4] for part in code.split("+")} for code in codes}
+    known = sorted(set().union(*parts.values()))
+    above = {heading: [wide for wide in known if heading.startswith(wide)] for heading in known}
+    graph = nx.Graph()
+    graph.add_nodes_from(known)
+    graph.add_edges_from((heading, wide) for heading, wider in above.items() for wide in wider)
+    for found in parts.values():
+        nx.add_path(graph, sorted(found))
+    number = {name: i for i, members in enumerate(nx.connected_components(graph)) for name in members}
+    return {code: number[min(found)] for code, found in parts.items()}
 
 
 @lru_cache(maxsize=4096)
@@ -124,9 +199,9 @@ def _codes(code: str) -> Goods:
     return tuple(code.split("+")) if code else ()
 
 
-def _days(dates: pd.Series, missing: float) -> pd.Series:
-    days = (dates.astype("datetime64[s]").astype("int64") // 86_400).astype("float64")
-    return days.where(dates.notna(), missing)
+def _days(dates: pd.Series, missing: int) -> np.ndarray:
+    days = dates.to_numpy().astype("datetime64[D]").astype(np.int64)
+    return np.where(dates.isna(), missing, days)
 
 
 def _repeats(trades: pd.DataFrame, reason: np.ndarray) -> None:
@@ -134,9 +209,12 @@ def _repeats(trades: pd.DataFrame, reason: np.ndarray) -> None:
     cell = ["source_id", "reported_by", "flow", "partner_concept", "seller_id", "buyer_id", "hs_code", "product_set", "hs_version",
             "period_start", "period_end"]
     statistic = trades["breakdown"].eq("") & precision(trades["period_start"], trades["period_end"]).isin(["month", "year"])
-    ordered = trades[statistic].sort_values(["value_usd", "trade_id"], ascending=[False, True], na_position="last", kind="stable")
-    repeated = ordered.index[ordered.duplicated(cell)]
-    reason[trades.index.get_indexer(repeated)] = "repeats a cell of the same statistic"
+    number, first = combined([trades[column] for column in cell])
+    repeated = statistic & (np.bincount(number, minlength=len(first)) > 1)[number] if len(first) else statistic
+    several = trades[repeated].assign(number=number[repeated.to_numpy()])
+    ordered = several.sort_values(["value_usd", "trade_id"], ascending=[False, True], na_position="last", kind="stable")
+    aside = ordered.index[ordered.duplicated("number")]
+    reason[trades.index.get_indexer(aside)] = "repeats a cell of the same statistic"
 
 
 def _compare(pair: list[_Row], reason: np.ndarray) -> None:
@@ -221,26 +299,25 @@ def _why(row: _Row, taken: _Row) -> str:
     return "code within a wider one"
 
 
-def _blocs(trades: pd.DataFrame, rows: list[_Row], reason: np.ndarray, sides: Sequence[str]) -> None:
+def _blocs(trades: pd.DataFrame, table: _Table, reason: np.ndarray, sides: Sequence[str]) -> None:
     """Leaves members aside where their bloc is told as one, for all of their time; else the bloc where it overlaps them."""
-    concept = concept_of(trades).tolist()
+    told_by_origin = by_origin(trades).to_numpy()
     for side in sides:
-        partner = (trades["buyer_id"] if side == "seller_id" else trades["seller_id"]).tolist()
-        actor = trades[side].tolist()
+        partner = trades["buyer_id" if side == "seller_id" else "seller_id"].array
+        actors = trades[side]
+        held = set(actors.unique())
         for bloc, countries in GROUPS.items():
-            whole: dict[tuple[str, str], list[_Row]] = {}
-            for i, name in enumerate(actor):
-                if name == bloc and not reason[i]:
-                    whole.setdefault((concept[i], partner[i]), []).append(rows[i])
-            if not whole:
+            if bloc not in held or not held & set(countries):
                 continue
-            among = set(countries)
-            for i, name in enumerate(actor):
-                if name not in among or reason[i]:
-                    continue
-                met = [row for row in whole.get((concept[i], partner[i]), []) if not reason[row.place] and _overlap(rows[i], row)]
-                if met and _fill(met, rows[i]):
+            whole: dict[tuple[bool, str], list[_Row]] = {}
+            for i in np.flatnonzero(actors.eq(bloc).to_numpy() & (reason == "")).tolist():
+                whole.setdefault((told_by_origin[i], partner[i]), []).extend(table.rows(np.array([i])))
+            among = actors.isin(countries).to_numpy() & pd.Series(partner).isin([name for _, name in whole]).to_numpy()
+            for i in np.flatnonzero(among & (reason == "")).tolist():
+                [row] = table.rows(np.array([i]))
+                met = [r for r in whole.get((told_by_origin[i], partner[i]), []) if not reason[r.place] and _overlap(row, r)]
+                if met and _fill(met, row):
                     reason[i] = f"member of {bloc}, which is told as one"
                 elif met:
-                    for row in met:
-                        reason[row.place] = f"{bloc} told as one, but not for all the time of its members"
+                    for other in met:
+                        reason[other.place] = f"{bloc} told as one, but not for all the time of its members"
