@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import union_categoricals
 
 from chiptrail.graphmodel.schema import TABLES, TEXT
 
@@ -25,8 +26,16 @@ def coded(trades: pd.DataFrame) -> pd.DataFrame:
 
 def plain(trades: pd.DataFrame) -> pd.DataFrame:
     """The trades with every text spelt out."""
-    texts = [name for name, dtype in trades.dtypes.items() if isinstance(dtype, pd.CategoricalDtype)]
-    return trades.astype(dict.fromkeys(texts, "str"))
+    texts = {name: trades[name].astype(TEXT) for name, dtype in trades.dtypes.items() if isinstance(dtype, pd.CategoricalDtype)}
+    return trades.assign(**{str(name): text for name, text in texts.items()})
+
+
+def joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The rows of all frames; categories stay categories."""
+    texts = [name for name in frames[0] if all(isinstance(f.dtypes.get(name), pd.CategoricalDtype) for f in frames)]
+    rest = pd.concat([frame.drop(columns=texts) for frame in frames], ignore_index=True)
+    union = {name: union_categoricals([frame[name] for frame in frames], sort_categories=True) for name in texts}
+    return rest.assign(**union)
 
 
 def constant(value: str, index: pd.Index) -> pd.Series:

@@ -11,7 +11,7 @@ import networkx as nx
 import pandas as pd
 
 from chiptrail.graphmodel.aggregate import flows
-from chiptrail.graphmodel.coded import REPEATED, coded, constant, plain
+from chiptrail.graphmodel.coded import REPEATED, coded, constant, joined, plain
 from chiptrail.graphmodel.compiled import Compiled, compile_trades
 from chiptrail.graphmodel.countries import country_name
 from chiptrail.graphmodel.errors import InputError, NotComparableError
@@ -376,9 +376,11 @@ def concat(networks: Sequence[TradeNetwork]) -> TradeNetwork:
             f"networks of one level can be joined, these are of {' and '.join(levels) or 'none'}; "
             "a firm's record and its country's statistic overlap"
         )
+    if len(networks) == 1:
+        return networks[0]
     tables = {}
     for name in TABLES:
-        frame = pd.concat([network._tables[name] for network in networks], ignore_index=True)
+        frame = joined([network._tables[name] for network in networks])
         key = [KEYS[name]] if name in KEYS else list(frame.columns)
         tables[name] = conform(frame.drop_duplicates(key), name)
     return TradeNetwork(level=levels[0], **tables)

@@ -61,13 +61,14 @@ def actors_named(network: "TradeNetwork", names: Sequence[str]) -> set[str]:
         If a name is neither an actor of the network nor a country or group; near misses are offered.
     """
     actors = network.actors
-    by_name = actors.groupby(actors["name"].str.casefold())["actor_id"].agg(set)
+    ids, plain_names = actors["actor_id"], actors["name"].str.casefold()
     found: set[str] = set()
     for name in _sequence(names):
-        if name in set(actors["actor_id"]) and name not in GROUPS:
+        called = ids[plain_names.eq(name.casefold())]
+        if ids.eq(name).any() and name not in GROUPS:
             found.add(name)
-        elif name.casefold() in by_name.index and network.level == "firms":
-            found |= by_name[name.casefold()]
+        elif len(called) and network.level == "firms":
+            found |= set(called)
         else:
             try:
                 codes = places([name])

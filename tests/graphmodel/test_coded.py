@@ -6,7 +6,7 @@ import pytest
 
 from chiptrail.graphmodel.coded import coded, combined, plain
 from chiptrail.graphmodel.compiled import NO_END, NO_START
-from chiptrail.graphmodel.network import TradeNetwork
+from chiptrail.graphmodel.network import TradeNetwork, concat
 
 ROWS = [
     ("USA", "KAZ", "854231", "2022-03", 10.0),
@@ -75,3 +75,15 @@ def test_an_empty_network_compiles(build):
     view = build(ROWS).where(since="2030").compiled
     assert len(view.seller) == len(view.code) == 0
     assert view.number({"USA"}).tolist() == []
+
+
+def test_joined_networks_have_the_texts_of_all(build):
+    first, second = build(ROWS[:2]), build([("ARM", "RUS", "8471", "2022", 1.0)], sources=("t",))
+    second = TradeNetwork(
+        level="countries", actors=second.actors, sources=second.sources,
+        trades=second.trades.assign(trade_id="u1", x_note=pd.Categorical(["by air"])))
+    both = concat([first, second])
+    plain_rows = pd.concat([first.trades, second.trades], ignore_index=True)
+    assert both.trades.drop(columns="x_note").equals(plain_rows.drop(columns="x_note").sort_values("trade_id", ignore_index=True))
+    assert both.coded_trades["seller_id"].cat.categories.tolist() == ["ARM", "KAZ", "USA"]
+    assert concat([second, first]).equals(both)
