@@ -26,13 +26,13 @@ def coded(trades: pd.DataFrame) -> pd.DataFrame:
 
 def plain(trades: pd.DataFrame) -> pd.DataFrame:
     """The trades with every text spelt out."""
-    texts = {name: trades[name].astype(TEXT) for name, dtype in trades.dtypes.items() if isinstance(dtype, pd.CategoricalDtype)}
-    return trades.assign(**{str(name): text for name, text in texts.items()})
+    texts = [str(name) for name, dtype in trades.dtypes.items() if isinstance(dtype, pd.CategoricalDtype)]
+    return trades.assign(**{name: trades[name].astype("str") for name in texts})
 
 
 def joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """The rows of all frames; categories stay categories."""
-    texts = [name for name in frames[0] if all(isinstance(f.dtypes.get(name), pd.CategoricalDtype) for f in frames)]
+    texts = [str(name) for name in frames[0] if all(isinstance(f.dtypes.get(name), pd.CategoricalDtype) for f in frames)]
     rest = pd.concat([frame.drop(columns=texts) for frame in frames], ignore_index=True)
     union = {name: union_categoricals([frame[name] for frame in frames], sort_categories=True) for name in texts}
     return rest.assign(**union)

@@ -104,7 +104,9 @@ class _Table:
         self.other_side = (outward if prefer == "importer" else ~outward).to_numpy()
         self.start, self.end = (_days(trades[day], missing) for day, missing in (("period_start", _FIRST), ("period_end", _LAST)))
         self.code = goods_code(trades).astype("category")
-        age = trades["source_id"].astype(object).map(dict(retrieved)).fillna("").rank(method="dense", ascending=False)
+        sources = trades["source_id"].astype("category")
+        dates = [retrieved.get(source, "") for source in sources.cat.categories]
+        age = np.array([-sorted(set(dates)).index(date) for date in dates], dtype=np.int64)[sources.cat.codes.to_numpy()]
         self.source, _ = combined([age, trades["source_id"], trades["reported_by"]])
         self.detail = np.zeros(len(trades), dtype=np.int64)
         lengths = np.array([1 if "+" in code else len(code) for code in self.code.cat.categories], dtype=np.int64)

@@ -38,7 +38,7 @@ def answer(
     columns = ["source_id", "title", "publisher", "url", "published", "licence", "retrieved", "file", "sha256", "note"]
     counts: dict[str, int] = {}
     if left_aside is not None:
-        found = left_aside[left_aside.ne("")].value_counts()
+        found = left_aside[left_aside.ne("")].astype("str").value_counts()
         counts = {str(reason): int(found[reason]) for reason in sorted(found.index)}
     table.attrs = {
         "question": {key: value for key, value in question.items() if value is not None},

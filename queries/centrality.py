@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
-import networkx as nx
+import numpy as np
 import pandas as pd
 
 from chiptrail.graphmodel.network import TradeNetwork
+from chiptrail.queries import kernels
 from chiptrail.queries.answer import answer
 from chiptrail.queries.scope import described_actors, pairs_in_scope, scope_notes, shaped, value_concept
 
@@ -68,6 +69,8 @@ def centrality(
     A flow with a record of unknown value counts in degrees and hops, and is left out of every measure by value; a flow of value
     zero has no finite distance. Measures by value are missing for actors none of whose flows has a known value.
 
+    Betweenness and closeness are missing, and a note says so, where finding them would take hours (beyond some 40,000 actors).
+
     Cautions: measures of the whole network do not ask for origins and destinations; use `transit_hubs` for that. They depend on
     what the data cover: whoever reports more looks more central. `Unnamed ...` placeholders carry paths but get no row. A flow by
     customs `origin` ends at its importer, so paths over it are no routes of goods.
@@ -90,6 +93,8 @@ def centrality(
     unknown = int(flows["value_usd"].isna().sum())
     notes = [
         *scope_notes(network, concept, trades),
+        "betweenness and closeness are missing: in a network of this size they would take hours; narrow the question"
+        if len(table) and table["betweenness"].isna().all() else "",
         f"{unknown:,} of {len(flows):,} flows have a record of unknown value and count in degrees and hops only" if unknown else "",
     ]
     asked = {"concept": concept, "products": products, "since": since, "until": until, "prefer": prefer}
@@ -100,32 +105,27 @@ def centrality(
 def _measures(flows: pd.DataFrame) -> pd.DataFrame:
     """All measures, one row per actor of the flows."""
     known = flows[flows["value_usd"].notna()]
-    nodes = sorted({*flows["seller_id"], *flows["buyer_id"]})
-    hops = nx.DiGraph()
-    hops.add_nodes_from(nodes)
-    hops.add_edges_from(zip(flows["seller_id"], flows["buyer_id"], strict=True))
-    by_value = nx.DiGraph()
-    by_value.add_nodes_from(nodes)
-    largest = known["value_usd"].max()
-    by_value.add_edges_from(
-        (seller, buyer, {"value_usd": value, "distance": largest / value})
-        for seller, buyer, value in zip(known["seller_id"], known["buyer_id"], known["value_usd"], strict=True) if value > 0
-    )
+    codes, nodes = pd.factorize(pd.concat([flows["seller_id"], flows["buyer_id"]]), sort=True)
+    n, sellers, buyers = len(nodes), codes[:len(flows)], codes[len(flows):]
+    values = flows["value_usd"].to_numpy(dtype="float64")
+    valued = values > 0
+    hops = kernels.graph_of(sellers, buyers, values, n)
+    by_value = kernels.graph_of(sellers[valued], buyers[valued], values[valued], n)
     table = pd.DataFrame(index=pd.Index(nodes, dtype="str", name="actor_id"))
     for side, column in (("in", "buyer_id"), ("out", "seller_id")):
         table[f"{side}_degree"] = flows[column].value_counts().reindex(table.index, fill_value=0)
         table[f"{side}_strength_usd"] = known.groupby(column)["value_usd"].sum().reindex(table.index)
     lost = flows[flows["value_usd"].isna()]
     table["n_without_value"] = pd.concat([lost["seller_id"], lost["buyer_id"]]).value_counts().reindex(table.index, fill_value=0)
-    measures = {
-        "pagerank": nx.pagerank(by_value, weight="value_usd", tol=1e-12, max_iter=1000) if nodes else {},
-        "betweenness": nx.betweenness_centrality(hops),
-        "betweenness_by_value": nx.betweenness_centrality(by_value, weight="distance"),
-        "closeness": nx.closeness_centrality(hops),
-        "closeness_by_value": nx.closeness_centrality(by_value, distance="distance"),
-    }
-    for name, values in measures.items():
-        table[name] = pd.Series(values, dtype="float64").reindex(table.index)
-    valued = table["in_strength_usd"].notna() | table["out_strength_usd"].notna()
-    table.loc[~valued, _BY_VALUE] = float("nan")
+    table["pagerank"] = kernels.pagerank(by_value)
+    lengths = by_value.values.max(initial=0.0) / by_value.values
+    for suffix, graph, far in (("", hops, None), ("_by_value", by_value, lengths)):
+        if n * (n + len(graph.indices)) > kernels.MOST_WORK:
+            table[[f"betweenness{suffix}", f"closeness{suffix}"]] = float("nan")
+            continue
+        paths = kernels.shortest_paths(graph.indptr, graph.indices, np.arange(n), np.arange(n), far)
+        table[f"betweenness{suffix}"] = paths.betweenness / max((n - 1) * (n - 2), 1)
+        table[f"closeness{suffix}"] = kernels.closeness(paths)
+    without = table["in_strength_usd"].isna() & table["out_strength_usd"].isna()
+    table.loc[without, _BY_VALUE] = float("nan")
     return table.reset_index()

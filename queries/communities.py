@@ -1,11 +1,12 @@
 """Groups of actors: communities that trade mostly among themselves, and components that trade connects at all."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-import networkx as nx
+import numpy as np
 import pandas as pd
 
 from chiptrail.graphmodel.network import TradeNetwork
+from chiptrail.queries import kernels
 from chiptrail.queries.answer import answer
 from chiptrail.queries.scope import described_actors, pairs_in_scope, scope_notes, shaped, value_concept
 
@@ -19,7 +20,6 @@ _COMPONENT_DTYPES = {
     "actor_id": "str", "actor": "str", "kind": "str", "country": "str", "concept": "str",
 }
 COMPONENT_COLUMNS = tuple(_COMPONENT_DTYPES)
-_SEED = 0
 
 
 def communities(
@@ -57,10 +57,11 @@ def communities(
 
     Notes
     -----
-    Louvain method (Blondel et al. 2008, doi 10.1088/1742-5468/2008/10/P10008) with a fixed seed, on the values of both directions
-    added: modularity Q = sum over communities c of [L_c / m - (k_c / 2m)^2], m the value of all flows, L_c that between members
-    of c, k_c the sum of their `total_usd`. Flows with a record of unknown value, or of value zero, are left out, and so are actors
-    that have no others.
+    Louvain method (Blondel et al. 2008, doi 10.1088/1742-5468/2008/10/P10008), always with the same answer, on the values of both
+    directions added: modularity Q = sum over communities c of [L_c / m - (k_c / 2m)^2], m the value of all flows, L_c that between
+    members of c, k_c the sum of their `total_usd`. Up to 10,000 pairs of actors as networkx divides them; beyond, each finer level
+    is settled once more and the whole is repeated while the modularity rises. Flows with a record of unknown value, or of value
+    zero, are left out, and so are actors that have no others.
 
     Cautions: the method is a heuristic, and near-equal divisions may differ much; a community is a description of recorded trade,
     not a group that acts together. What the data do not cover cannot bind anybody.
@@ -75,19 +76,14 @@ def communities(
     concept = value_concept(network, concept)
     flows, trades = pairs_in_scope(network, concept=concept, products=products, since=since, until=until, prefer=prefer)
     known = flows[flows["value_usd"].gt(0)]
-    groups, modularity = _louvain(known)
-    group_of = {actor: i for i, group in enumerate(groups) for actor in group}
-    rows = pd.DataFrame({"actor_id": pd.Series(list(group_of), dtype="str"), "group": list(group_of.values())})
+    rows, modularity = _louvain(known)
+    group_of = rows.set_index("actor_id")["group"]
     inside = known[known["seller_id"].map(group_of).eq(known["buyer_id"].map(group_of))]
     rows["within_usd"] = rows["actor_id"].map(_strength(inside)).fillna(0.0)
-    rows["total_usd"] = rows["actor_id"].map(_strength(known))
     rows["community_usd"] = rows["group"].map(inside.groupby(inside["seller_id"].map(group_of))["value_usd"].sum()).fillna(0.0)
     rows = described_actors(network, rows.assign(concept=concept))
     rows["community_size"] = rows.groupby("group")["actor_id"].transform("size")
-    rows["smallest_id"] = rows.groupby("group")["actor_id"].transform("min")
-    order = rows[["community_usd", "smallest_id", "group"]].drop_duplicates().sort_values(
-        ["community_usd", "smallest_id"], ascending=[False, True])
-    rows["community"] = rows["group"].map({group: number for number, group in enumerate(order["group"], start=1)})
+    rows["community"] = _numbered(rows, "group", "community_usd")
     unused = len(flows) - len(known)
     notes = [
         *scope_notes(network, concept, trades),
@@ -146,50 +142,48 @@ def components(
     """
     concept = value_concept(network, concept)
     flows, trades = pairs_in_scope(network, concept=concept, products=products, since=since, until=until, prefer=prefer)
-    graph = nx.DiGraph()
-    graph.add_edges_from(zip(flows["seller_id"], flows["buyer_id"], strict=True))
-    rows = described_actors(network, pd.DataFrame({"actor_id": pd.Series(sorted(graph), dtype="str"), "concept": concept}))
-    named = set(rows["actor_id"])
-    for prefix, found in (("", nx.weakly_connected_components(graph)), ("strong_", nx.strongly_connected_components(graph))):
-        groups = _by_size(found, named)
-        for column, values in (("", range(1, len(groups) + 1)), ("_size", map(len, groups))):
-            place = {actor: value for group, value in zip(groups, values, strict=True) for actor in group}
-            rows[f"{prefix}component{column}"] = rows["actor_id"].map(place)
+    codes, actors = pd.factorize(pd.concat([flows["seller_id"], flows["buyer_id"]]), sort=True)
+    graph = kernels.graph_of(codes[:len(flows)], codes[len(flows):], np.ones(len(flows)), len(actors))
+    rows = pd.DataFrame({"actor_id": pd.Series(actors, dtype="str"), "concept": concept})
+    for prefix in ("", "strong_"):
+        rows[f"{prefix}group"] = kernels.components(graph, strong=prefix != "")
+    rows = described_actors(network, rows)
+    for prefix in ("", "strong_"):
+        rows[f"{prefix}component_size"] = rows.groupby(f"{prefix}group")["actor_id"].transform("size")
+        rows[f"{prefix}component"] = _numbered(rows, f"{prefix}group", f"{prefix}component_size")
     asked = {"concept": concept, "products": products, "since": since, "until": until, "prefer": prefer}
     return answer(shaped(rows.sort_values(["component", "strong_component", "actor_id"]), _COMPONENT_DTYPES), network,
                   question=asked, notes=scope_notes(network, concept, trades), source_ids=trades["source_id"],
                   left_aside=trades["left_aside"])
 
 
-def _louvain(known: pd.DataFrame) -> tuple[list[list[str]], float]:
-    """Groups of actors, and the modularity of the division.
+def _louvain(known: pd.DataFrame) -> tuple[pd.DataFrame, float]:
+    """Actors with the number of their group and `total_usd`, and the modularity of the division.
 
     Actors enter in the order of what they trade, and as numbers: the answer depends on neither names nor hashes.
     """
+    rows = _strength(known).rename("total_usd").rename_axis("actor_id").reset_index()
+    rows = rows.sort_values(["total_usd", "actor_id"], ascending=[False, True], ignore_index=True)
     if known.empty:
-        return [], float("nan")
-    strength = _strength(known)
-    actors = sorted(strength.index, key=lambda actor: (-strength[actor], actor))
-    number = {actor: i for i, actor in enumerate(actors)}
-    pairs: dict[tuple[int, int], float] = {}
-    for seller, buyer, value in zip(known["seller_id"], known["buyer_id"], known["value_usd"], strict=True):
-        pair = (min(number[seller], number[buyer]), max(number[seller], number[buyer]))
-        pairs[pair] = pairs.get(pair, 0.0) + value
-    graph = nx.Graph()
-    graph.add_nodes_from(range(len(actors)))
-    graph.add_weighted_edges_from((a, b, pairs[a, b]) for a, b in sorted(pairs))
-    found = nx.community.louvain_communities(graph, weight="weight", seed=_SEED)
-    modularity = float(nx.community.modularity(graph, found, weight="weight"))
-    return [sorted(actors[i] for i in group) for group in found], modularity
+        return rows.assign(group=0), float("nan")
+    n, number = len(rows), pd.Series(rows.index, index=rows["actor_id"])
+    ends = np.sort(np.column_stack([known[side].map(number) for side in ("seller_id", "buyer_id")]), axis=1)
+    pairs, place = np.unique(ends[:, 0] * n + ends[:, 1], return_inverse=True)
+    values = np.bincount(place, weights=known["value_usd"])
+    low, high = pairs // n, pairs % n
+    graph = kernels.graph_of(np.concatenate([low, high]), np.concatenate([high, low]), np.concatenate([values, values]), n)
+    groups = kernels.communities(graph)
+    return rows.assign(group=groups), kernels.modularity(graph, groups)
+
+
+def _numbered(rows: pd.DataFrame, group: str, size: str) -> pd.Series:
+    """For each row the number of its group: 1 has the largest size, ties by the smallest id."""
+    smallest = rows.groupby(group)["actor_id"].transform("min")
+    order = rows.assign(smallest=smallest).drop_duplicates(group).sort_values([size, "smallest"], ascending=[False, True])
+    return rows[group].map(pd.Series(range(1, len(order) + 1), index=order[group]))
 
 
 def _strength(flows: pd.DataFrame) -> pd.Series:
     """USD of each actor's flows, both directions."""
     sides = [flows.rename(columns={side: "actor_id"})[["actor_id", "value_usd"]] for side in ("seller_id", "buyer_id")]
     return pd.concat(sides).groupby("actor_id")["value_usd"].sum()
-
-
-def _by_size(groups: Iterable[set[str]], named: set[str]) -> list[list[str]]:
-    """The named members of each group, largest group first, then by the smallest id."""
-    members = [sorted(group & named) for group in groups]
-    return sorted((m for m in members if m), key=lambda m: (-len(m), m[0]))

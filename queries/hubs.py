@@ -3,22 +3,21 @@
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple
 
 import networkx as nx
 import numpy as np
 import pandas as pd
 
-from chiptrail.graphmodel.aggregate import retrieval_dates
-from chiptrail.graphmodel.coverage import NOTHING, CoverageIndex, Observed, Span, overlaps
+from chiptrail.graphmodel.coverage import NOTHING, CoverageIndex, Observed, Span
 from chiptrail.graphmodel.errors import NotComparableError
 from chiptrail.graphmodel.network import TradeNetwork
 from chiptrail.graphmodel.periods import parse_period, period_text, window
-from chiptrail.graphmodel.selection import concept_of, goods_code, in_window
-from chiptrail.graphmodel.tellings import left_aside
 from chiptrail.queries.answer import MEANING, answer, coarse_note, concept_or_default, names_of
+from chiptrail.queries.between import betweenness, pairs_between, share_of_routes
 from chiptrail.queries.question import Question, closed_window, latest_covered_year, observed_leg, question_of
+from chiptrail.queries.throughflow import SIDES, Leg, breaks_of, counted, legs_by_hub, month_end, told
 
+_NO_SHARE = {"share_of_routes": 0.0, "betweenness": 0.0}
 COLUMNS = (
     "rank", "hub_id", "hub", "kind", "country", "concept", "inflow_usd", "outflow_usd", "throughput_max_usd",
     "inflow_before_usd", "outflow_before_usd", "throughput_max_before_usd", "inflow_change", "outflow_change",
@@ -27,9 +26,6 @@ COLUMNS = (
     "inflow_coverage", "outflow_coverage", "inflow_before_coverage",
     "outflow_before_coverage", "compared", "status",
 )
-
-
-_SIDES = ("in", "out")
 
 
 def transit_hubs(
@@ -73,7 +69,8 @@ def transit_hubs(
         in both), `inflow_change`, `outflow_change` (ratio now / before over those months and the codes told in both);
         `inflow_original`, `inflow_original_before`, `inflow_currency` (the inflow in its own currency, if it has one);
         `share_of_routes` (0-1, of all routes of two or three legs), `betweenness` (0-1, mean share of the shortest routes between
-        an origin and a destination); `n_suppliers`, `suppliers`, `n_customers`, `customers` (counterparts among origins and
+        an origin and a destination; missing where finding it would take minutes, which a note then says);
+        `n_suppliers`, `suppliers`, `n_customers`, `customers` (counterparts among origins and
         destinations); `n_records`, `first_date`, `last_date`; `inflow_products`, `outflow_products` (codes counted),
         `inflow_coverage`, `outflow_coverage` (what the data cover of each leg), `inflow_before_coverage`, `outflow_before_coverage`
         (and of the earlier period), `compared` (in a window of several years, those that are covered of both legs: only they are
@@ -113,28 +110,32 @@ def transit_hubs(
         notes.append(note)
     since, until = closed_window(part, since, until)
     first, last = window(since, until)
-    trades, straddling = _counted(part, question, since, until, prefer)
+    trades, straddling = counted(part, question, since, until, prefer)
     if straddling:
         notes.append(f"{straddling:,} records lie only partly inside the period, or have no dates, and are not counted")
     before = _before(first, last, against)
-    earlier = _counted(part, question, *before, prefer)[0] if before else trades.iloc[:0]
+    earlier = counted(part, question, *before, prefer)[0] if before else trades.iloc[:0]
     notes += [coarse_note(trades[trades["side"].ne("")], products),
               coarse_note(earlier[earlier["side"].ne("")], products, "of the earlier period ")]
-    legs = _legs(trades, network, question)
-    earlier_legs = _legs(earlier, network, question)
-    graph, routes = _routes_through(trades, network, question)
-    between = _betweenness(graph, question)
-    mine, earlier_mine = _by_hub(legs), _by_hub(earlier_legs)
-    told = _told(network, question, since, until)
-    told_before = _told(network, question, *before) if before else set()
+    earlier_days = parse_period("/".join(before)) if before else None
+    shift = _shift(first, earlier_days)
+    breaks = breaks_of(network, [day for day in (first, last, *(earlier_days or ())) if day is not None], shift)
+    legs, others = legs_by_hub(trades, network, question, breaks)
+    earlier_legs, _ = legs_by_hub(earlier, network, question, breaks)
+    shares = _shares(trades, network, question)
+    told_now = told(network, question, since, until)
+    told_before = told(network, question, *before) if before else set()
     rows = []
     for hub in _candidates(network, legs):
-        seen = {side: observed_leg(coverage, hub, side, question, first, last) for side in _SIDES}
-        goods = {side: seen[side].products or observed_leg(coverage, hub, side, question, None, None).products for side in _SIDES}
-        then = _Past(earlier_mine.get(hub, []), hub, coverage, question, before, first, seen)
-        rows.append(_row(hub, mine[hub], then, seen, goods, told, told_before) | {
-            "share_of_routes": routes.get(hub, 0.0), "betweenness": between.get(hub, 0.0)})
-    table = _finish(rows, network, question, legs)
+        seen = {side: observed_leg(coverage, hub, side, question, first, last) for side in SIDES}
+        goods = {side: seen[side].products or observed_leg(coverage, hub, side, question, None, None).products for side in SIDES}
+        then = _Past(earlier_legs.get(hub, []), hub, coverage, question, earlier_days, shift, seen)
+        row = _row(hub, legs[hub], then, seen, goods, told_now, told_before)
+        rows.append(row | shares.get(hub, _NO_SHARE) | {
+            "suppliers": others.get((hub, "in"), []), "customers": others.get((hub, "out"), [])})
+    table = _finish(rows, network, question)
+    if table["betweenness"].isna().any():
+        notes.append("betweenness is missing: with so many origins and destinations it would take minutes; name fewer, or a shorter period")
     notes += _notes(table, network, question, coverage)
     asked = {"origins": list(origins), "destinations": list(destinations), "concept": concept,
              "products": products, "since": since, "until": until,
@@ -143,158 +144,101 @@ def transit_hubs(
     return answer(table, network, question=asked, notes=notes, source_ids=used["source_id"], left_aside=used["left_aside"])
 
 
-def _counted(
-    part: TradeNetwork, question: Question, since: str | None, until: str | None, prefer: str
-) -> tuple[pd.DataFrame, int]:
-    """Trades of the window, each flow once, with `side`: in, out, or empty for legs between others; and the records cut off."""
-    all_trades = part.trades
-    trades = all_trades[in_window(all_trades, since, until)].reset_index(drop=True)
-    trades["concept"] = concept_of(trades)
-    touching = in_window(all_trades, since, until, partly=True) & ~in_window(all_trades, since, until)
-    concerned = all_trades["seller_id"].isin(question.origins) | all_trades["buyer_id"].isin(question.destinations)
-    ends = question.origins | question.destinations
-    receives = trades["seller_id"].isin(question.origins) & trades["concept"].eq(question.concept)
-    if part.level == "firms" and question.concept in ("origin", "brand"):
-        places_of_origin = {o for o in question.origins if len(o) == 3}
-        stated = trades["origin_country"].isin(places_of_origin) if question.concept == "origin" else (
-            trades["maker_id"].isin(question.origins))
-        receives |= stated
-    sends = trades["buyer_id"].isin(question.destinations) & trades["concept"].eq("dispatched")
-    trades[["side", "left_aside"]] = ""
-    trades.loc[sends & ~trades["seller_id"].isin(ends), "side"] = "out"
-    trades.loc[receives & ~trades["buyer_id"].isin(ends), "side"] = "in"
-    retrieved = retrieval_dates(part)
-    for side, summed in (("in", "seller_id"), ("out", "buyer_id")):
-        leg = trades[trades["side"].eq(side)]
-        trades.loc[leg.index, "left_aside"] = left_aside(leg, level=part.level, prefer=prefer, retrieved=retrieved, blocs_as=[summed])
-    return trades, int((touching & concerned).sum())
-
-
-def _told(network: TradeNetwork, question: Question, since: str | None, until: str | None) -> set[tuple[str, str]]:
-    """Hubs and sides of which any record touches the window and the goods asked for, counted or not: there nothing is zero."""
-    trades = network.trades
-    trades = trades[in_window(trades, since, until, partly=True)]
-    if question.codes is not None:
-        codes = goods_code(trades)
-        near = {code: not code or overlaps(frozenset([code]), question.codes) for code in codes.unique()}
-        trades = trades[codes.map(near).astype(bool)]
-    concept = concept_of(trades)
-    received = trades[trades["seller_id"].isin(question.origins) & concept.eq(question.concept)]["buyer_id"]
-    sent = trades[trades["buyer_id"].isin(question.destinations) & concept.eq("dispatched")]["seller_id"]
-    return {(hub, "in") for hub in received} | {(hub, "out") for hub in sent}
-
-
-def _legs(trades: pd.DataFrame, network: TradeNetwork, question: Question) -> pd.DataFrame:
-    """Counted records of first and last legs: `hub`, `side`, `other` and what sums need. Brand links stand in without value."""
-    used = trades[trades["side"].ne("") & trades["left_aside"].eq("")]
-    hub = used["buyer_id"].where(used["side"].eq("in"), used["seller_id"])
-    other = used["seller_id"].where(used["side"].eq("in"), used["buyer_id"])
-    legs = used.assign(hub=hub, other=other, goods_code=goods_code(used))
-    if question.concept == "brand":
-        links = _brand_links(network, question)
-        links = links[~links["to_id"].isin(question.origins | question.destinations)]
-        stand_in = links.rename(columns={"from_id": "other", "to_id": "hub", "hs_code": "goods_code"}).assign(
-            side="in", value_usd=np.nan, value=np.nan, currency="")
-        if len(stand_in):
-            legs = pd.concat([legs, stand_in[[c for c in stand_in if c in legs]]], ignore_index=True)
-    return legs
-
-
-def _brand_links(network: TradeNetwork, question: Question) -> pd.DataFrame:
-    links = network.links
-    return links[links["kind"].eq("brand") & links["from_id"].isin(question.origins)]
-
-
-def _candidates(network: TradeNetwork, legs: pd.DataFrame) -> list[str]:
+def _candidates(network: TradeNetwork, legs: dict[str, list[Leg]]) -> list[str]:
     actors = network.actors
     barred = actors["kind"].isin(["placeholder", "weapon"]) | actors["role"].eq("logistics")
-    return sorted(set(legs["hub"]) - set(actors.loc[barred, "actor_id"]))
+    return sorted(set(legs) - set(actors.loc[barred, "actor_id"]))
 
 
-def _month_end(now: pd.Timestamp, then: pd.Timestamp) -> pd.Timestamp:
-    return then + pd.offsets.MonthEnd(0) if now.is_month_end else then
+def _shares(trades: pd.DataFrame, network: TradeNetwork, question: Question) -> dict[str, dict[str, float]]:
+    """By actor its share of the routes, and its betweenness; actors of no route are left out."""
+    ids = network.actors["actor_id"]
+    sellers, buyers = pairs_between(trades, network, question)
+    ends = [ids.isin(names).to_numpy() for names in (question.origins, question.destinations)]
+    shares, between = share_of_routes(sellers, buyers, *ends), betweenness(sellers, buyers, *ends)
+    some = np.flatnonzero((shares > 0) | (between != 0))
+    return {
+        hub: {"share_of_routes": share, "betweenness": score}
+        for hub, share, score in zip(ids.iloc[some].tolist(), shares[some].tolist(), between[some].tolist(), strict=True)
+    }
 
 
-class _Leg(NamedTuple):
-    """One counted record of a hub's first or last leg."""
-
-    side: str
-    other: str
-    code: str
-    value: float
-    currency: str
-    usd: float
-    start: pd.Timestamp
-    end: pd.Timestamp
-
-
-def _by_hub(legs: pd.DataFrame) -> dict[str, list[_Leg]]:
-    columns = ["hub", "side", "other", "goods_code", "value", "currency", "value_usd", "period_start", "period_end"]
-    found: dict[str, list[_Leg]] = {}
-    for hub, *leg in legs[columns].itertuples(index=False, name=None):
-        found.setdefault(hub, []).append(_Leg(*leg))
-    return found
+def _shift(first: pd.Timestamp | None, before: Span | None) -> pd.DateOffset | None:
+    """How far the earlier period lies back."""
+    if first is None or before is None:
+        return None
+    start, _ = before
+    return pd.DateOffset(months=(first.year - start.year) * 12 + first.month - start.month)
 
 
 class _Past:
     """A hub's legs in the earlier period, and the days of both periods that compare: those that the data cover in both."""
 
     def __init__(
-        self, legs: list[_Leg], hub: str, coverage: CoverageIndex, question: Question, before: tuple[str, str] | None,
-        first: pd.Timestamp | None, seen: dict[str, Observed],
+        self, legs: list[Leg], hub: str, coverage: CoverageIndex, question: Question, before: Span | None,
+        shift: pd.DateOffset | None, seen: dict[str, Observed],
     ) -> None:
-        self.seen = dict.fromkeys(_SIDES, NOTHING)
+        self.seen = dict.fromkeys(SIDES, NOTHING)
         self.now_spans: dict[str, list[Span]] = {"in": [], "out": []}
-        self.legs: list[_Leg] = []
-        if before is None or first is None:
+        self.legs: list[Leg] = []
+        if before is None or shift is None:
             return
-        start, end = parse_period("/".join(before))
-        shift = pd.DateOffset(months=(first.year - start.year) * 12 + first.month - start.month)
-        for side in _SIDES:
-            self.seen[side] = observed_leg(coverage, hub, side, question, start, end)
-            now_then = [((a, b), (a - shift, _month_end(b, b - shift))) for a, b in seen[side].spans]
-            spans = [(max(a, c), min(b, d)) for _, (a, b) in now_then for c, d in self.seen[side].spans if max(a, c) <= min(b, d)]
-            self.now_spans[side] = [(a + shift, _month_end(b, b + shift)) for a, b in spans]
+        for side in SIDES:
+            self.seen[side] = observed_leg(coverage, hub, side, question, *before)
+            spans, self.now_spans[side] = _shared_spans(seen[side].spans, self.seen[side].spans, shift)
             self.legs += _inside([leg for leg in legs if leg.side == side], spans)
 
 
-def _inside(legs: list[_Leg], spans: list[Span]) -> list[_Leg]:
+@lru_cache(maxsize=4096)
+def _shared_spans(now: tuple[Span, ...], then: tuple[Span, ...], shift: pd.DateOffset) -> tuple[list[Span], list[Span]]:
+    """The days that both periods cover, in the earlier one and in the later one."""
+    moved = [(a - shift, month_end(b, b - shift)) for a, b in now]
+    spans = [(max(a, c), min(b, d)) for a, b in moved for c, d in then if max(a, c) <= min(b, d)]
+    return spans, [(a + shift, month_end(b, b + shift)) for a, b in spans]
+
+
+def _inside(legs: list[Leg], spans: list[Span]) -> list[Leg]:
     return [leg for leg in legs if any(leg.start >= a and leg.end <= b for a, b in spans)]
 
 
 def _shared_years(seen: dict[str, Observed]) -> set[int] | None:
     """Calendar years that the data cover, in whole or part, of both legs; None where a leg is not covered at all."""
-    if not all(seen[side].spans for side in _SIDES):
+    if not all(seen[side].spans for side in SIDES):
         return None
-    years = [{year for start, end in seen[side].spans for year in range(start.year, end.year + 1)} for side in _SIDES]
+    years = [{year for start, end in seen[side].spans for year in range(start.year, end.year + 1)} for side in SIDES]
     return years[0] & years[1]
 
 
-def _in_years(legs: list[_Leg], years: set[int] | None) -> list[_Leg]:
+def _in_years(legs: list[Leg], years: set[int] | None) -> list[Leg]:
     """The legs that lie whole in the years; those without a start or an end do not."""
     if not years:
         return legs
-    dated = [leg for leg in legs if not pd.isna(leg.start) and not pd.isna(leg.end)]
-    return [leg for leg in dated if set(range(leg.start.year, leg.end.year + 1)) <= years]
+    return [leg for leg in legs if (found := _years(leg.start, leg.end)) and found <= years]
 
 
-def _comparable(legs: list[_Leg], goods: dict[str, frozenset[str]]) -> tuple[list[_Leg], dict[str, str], bool]:
+@lru_cache(maxsize=65_536)
+def _years(start: pd.Timestamp, end: pd.Timestamp) -> frozenset[int]:
+    """Calendar years of a period; none if its start or end is not known."""
+    return frozenset() if start is pd.NaT or end is pd.NaT else frozenset(range(start.year, end.year + 1))
+
+
+def _comparable(legs: list[Leg], goods: dict[str, frozenset[str]]) -> tuple[list[Leg], dict[str, str], bool]:
     """The legs whose goods compare, the class of each code, and whether the legs share any goods.
 
     `goods` are the codes that the data cover of each leg; where both have some, only goods that both cover compare.
     """
-    codes = {side: {leg.code for leg in legs if leg.side == side} | set(goods[side]) - {"*"} for side in _SIDES}
+    codes = {side: {leg.code for leg in legs if leg.side == side} | set(goods[side]) - {"*"} for side in SIDES}
     classes = _classes(frozenset(codes["in"] | codes["out"]))
     if not all(goods.values()):
         return legs, classes, True
-    told = {side: set(classes.values()) if "*" in goods[side] else {classes[c] for c in codes[side]} for side in _SIDES}
+    told = {side: set(classes.values()) if "*" in goods[side] else {classes[c] for c in codes[side]} for side in SIDES}
     both = told["in"] & told["out"]
     return ([leg for leg in legs if classes[leg.code] in both] if both else legs), classes, bool(both)
 
 
-def _sums(legs: list[_Leg], classes: dict[str, str]) -> dict[str, dict[str, float]]:
+def _sums(legs: list[Leg], classes: dict[str, str]) -> dict[str, dict[str, float]]:
     """USD by side and class of goods; NaN where a record has no value."""
-    parts: dict[str, dict[str, list[float]]] = {side: {} for side in _SIDES}
+    parts: dict[str, dict[str, list[float]]] = {side: {} for side in SIDES}
     for leg in legs:
         parts[leg.side].setdefault(classes[leg.code], []).append(leg.usd)
     return {side: {name: math.fsum(values) for name, values in found.items()} for side, found in parts.items()}
@@ -303,6 +247,8 @@ def _sums(legs: list[_Leg], classes: dict[str, str]) -> dict[str, dict[str, floa
 @lru_cache(maxsize=1024)
 def _classes(codes: frozenset[str]) -> dict[str, str]:
     """Classes of goods that compare: headings, and headings joined where a source gives only a sum or a wider code."""
+    if all(len(code) >= 4 and "+" not in code for code in codes):
+        return {code: code[:4] for code in codes}
     graph = nx.Graph()
     headings = sorted({part[:4] for code in codes for part in code.split("+")})
     for code in sorted(codes):
@@ -334,34 +280,34 @@ def _throughput(sums: dict, values: dict[str, float]) -> float:
 
 
 def _row(
-    hub: str, legs: list[_Leg], then: _Past, seen: dict[str, Observed], goods: dict[str, frozenset[str]],
+    hub: str, legs: list[Leg], then: _Past, seen: dict[str, Observed], goods: dict[str, frozenset[str]],
     told: set[tuple[str, str]], told_before: set[tuple[str, str]],
 ) -> dict:
     years = _shared_years(seen)
     now, classes, shared = _comparable(_in_years(legs, years), goods)
     past, past_classes, _ = _comparable(then.legs, goods)
     sums, past_sums = _sums(now, classes), _sums(past, past_classes)
-    values = {side: _leg_value(sums[side], seen[side], (hub, side) in told) for side in _SIDES}
-    earlier = {side: _leg_value(past_sums[side], then.seen[side], (hub, side) in told_before) for side in _SIDES}
+    values = {side: _leg_value(sums[side], seen[side], (hub, side) in told) for side in SIDES}
+    earlier = {side: _leg_value(past_sums[side], then.seen[side], (hub, side) in told_before) for side in SIDES}
     status = _status(values, seen, years, shared)
-    several = years is not None and len({span[0].year for side in _SIDES for span in seen[side].spans}
-                                        | {span[1].year for side in _SIDES for span in seen[side].spans}) > 1
+    several = years is not None and len({span[0].year for side in SIDES for span in seen[side].spans}
+                                        | {span[1].year for side in SIDES for span in seen[side].spans}) > 1
     row = {
         "hub_id": hub, "inflow_usd": values["in"], "outflow_usd": values["out"],
         "throughput_max_usd": _throughput(sums, values) if status == "ranked" else float("nan"),
         "inflow_before_usd": earlier["in"], "outflow_before_usd": earlier["out"],
-        "throughput_max_before_usd": float("nan") if several else _throughput(past_sums, earlier), "n_records": len(now),
+        "throughput_max_before_usd": float("nan") if several else _throughput(past_sums, earlier),
+        "n_records": sum(leg.n_records for leg in now),
         "compared": " ".join(str(year) for year in sorted(years)) if several and years else "",
-        "first_date": min((leg.start for leg in legs if not pd.isna(leg.start)), default=pd.NaT),
-        "last_date": max((leg.end for leg in legs if not pd.isna(leg.end)), default=pd.NaT),
+        "first_date": min((leg.start for leg in legs if leg.start is not pd.NaT), default=pd.NaT),
+        "last_date": max((leg.end for leg in legs if leg.end is not pd.NaT), default=pd.NaT),
         "inflow_coverage": seen["in"].text, "outflow_coverage": seen["out"].text,
         "inflow_before_coverage": then.seen["in"].text, "outflow_before_coverage": then.seen["out"].text, "status": status,
     }
-    for side, flow, others in (("in", "inflow", "suppliers"), ("out", "outflow", "customers")):
+    for side, flow in (("in", "inflow"), ("out", "outflow")):
         counted = [leg for leg in now if leg.side == side]
         row[f"{flow}_change"] = _change(_inside(counted, then.now_spans[side]), [leg for leg in past if leg.side == side])
         row[f"{flow}_products"] = " ".join(sorted({leg.code for leg in counted} - {""}))
-        row[others] = sorted({leg.other for leg in legs if leg.side == side})
     inflows = [leg for leg in now if leg.side == "in"], [leg for leg in past if leg.side == "in"]
     currencies = {leg.currency for part in inflows for leg in part}
     if len(currencies) == 1:
@@ -371,7 +317,7 @@ def _row(
     return row
 
 
-def _change(now: list[_Leg], then: list[_Leg]) -> float:
+def _change(now: list[Leg], then: list[Leg]) -> float:
     """Value now over value before, over the months covered in both periods and the codes that stand in both."""
     shared = {leg.code for leg in now} & {leg.code for leg in then}
     a, b = (math.fsum(leg.usd for leg in part if leg.code in shared) for part in (now, then))
@@ -390,44 +336,6 @@ def _status(values: dict[str, float], seen: dict[str, Observed], years: set[int]
     return f"not ranked: value of {' and '.join(unknown)} unknown" if unknown else "ranked"
 
 
-def _routes_through(
-    trades: pd.DataFrame, network: TradeNetwork, question: Question
-) -> tuple[nx.DiGraph, dict[str, float]]:
-    """The graph of the question, and for each actor the share of its routes of two or three legs that pass through it."""
-    used = trades[trades["left_aside"].eq("")]
-    first = used[used["side"].eq("in") & used["seller_id"].isin(question.origins)]
-    direct = used[used["seller_id"].isin(question.origins) & used["buyer_id"].isin(question.destinations)
-                  & used["concept"].eq(question.concept)]
-    later = used[used["concept"].eq("dispatched") & ~used["seller_id"].isin(question.origins | question.destinations)
-                 & ~used["buyer_id"].isin(question.origins)]
-    graph = nx.DiGraph()
-    for part in (first, direct, later):
-        graph.add_edges_from(zip(part["seller_id"], part["buyer_id"], strict=True))
-    if question.concept == "brand":
-        links = _brand_links(network, question)
-        graph.add_edges_from(zip(links["from_id"], links["to_id"], strict=True))
-    middle = [n for n in graph if n not in question.origins and n not in question.destinations]
-    starts = {n: sum(p in question.origins for p in graph.predecessors(n)) for n in middle}
-    stops = {n: sum(s in question.destinations for s in graph.successors(n)) for n in middle}
-    two = {n: starts[n] * stops[n] for n in middle}
-    onward = {n: sum(stops.get(s, 0) for s in graph.successors(n) if s != n) for n in middle}
-    so_far = {n: sum(starts.get(p, 0) for p in graph.predecessors(n) if p != n) for n in middle}
-    total = sum(two.values()) + sum(starts[n] * onward[n] for n in middle)
-    through = {n: two[n] + starts[n] * onward[n] + so_far[n] * stops[n] for n in middle}
-    return graph, {n: count / total for n, count in through.items()} if total else {}
-
-
-def _betweenness(graph: nx.DiGraph, question: Question) -> dict[str, float]:
-    sources = sorted(question.origins & set(graph))
-    targets = sorted(question.destinations & set(graph))
-    reach = {s: nx.descendants(graph, s) for s in sources}
-    pairs = sum(t in reach[s] for s in sources for t in targets)
-    if not pairs:
-        return {}
-    scores = nx.betweenness_centrality_subset(graph, sources=sources, targets=targets, normalized=False)
-    return {node: score / pairs for node, score in scores.items()}
-
-
 def _before(
     first: pd.Timestamp | None, last: pd.Timestamp | None, against: str | None
 ) -> tuple[str, str] | None:
@@ -438,7 +346,7 @@ def _before(
         return None
     if against is None:
         back = pd.DateOffset(years=(last.year - first.year) + 1)
-        start, end = first - back, _month_end(last, last - back)
+        start, end = first - back, month_end(last, last - back)
     else:
         start, end = parse_period(against)
         months = [(d.month, d.day) for d in (start, first)], [(d.month, d.is_month_end) for d in (end, last)]
@@ -450,7 +358,7 @@ def _before(
     return str(start.date()), str(end.date())
 
 
-def _finish(rows: list[dict], network: TradeNetwork, question: Question, legs: pd.DataFrame) -> pd.DataFrame:
+def _finish(rows: list[dict], network: TradeNetwork, question: Question) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=sorted({*COLUMNS, *(key for row in rows for key in row)}))
     actors = network.actors.set_index("actor_id")
     names = names_of(network)
@@ -494,7 +402,7 @@ def _notes(table: pd.DataFrame, network: TradeNetwork, question: Question, cover
         notes.append(f"for {(known & short).sum()} hubs the earlier period is covered in part: read their change, not their before")
     if network.level == "firms" and network.coverage.empty:
         notes.append("selected records without coverage measure attention, not trade")
-    senders = set(network.trades["seller_id"]) | set(network.links["from_id"])
+    senders = {*network.coded_trades["seller_id"].unique(), *network.links["from_id"]}
     if not question.origins & senders:
         notes.append("no record of the network begins at the origins asked for (firms without a country are in no country)")
     return notes

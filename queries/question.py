@@ -55,7 +55,7 @@ def observed_leg(
 
 def closed_window(network: TradeNetwork, since: str | None, until: str | None) -> tuple[str | None, str | None]:
     """The window with its open side closed by the first or last day of the network's trades."""
-    trades = network.trades
+    trades = network.coded_trades
     if since and not until and trades["period_end"].notna().any():
         until = str(max(trades["period_end"].max(), parse_period(since)[1]).date())
     if until and not since and trades["period_start"].notna().any():
@@ -68,7 +68,7 @@ def latest_covered_year(part: TradeNetwork, question: Question, coverage: Covera
 
     If none has, the last year with any trade; None if the network has no dated trade.
     """
-    years = sorted(set(part.trades["period_end"].dropna().dt.year))
+    years = sorted(set(part.coded_trades["period_end"].dropna().dt.year.unique()))
     best, most = (str(years[-1]) if years else None), 0
     hubs = sorted(set(part.actors["actor_id"]) - question.origins - question.destinations)
     for year in years:

@@ -6,11 +6,12 @@ from typing import Any
 import pandas as pd
 
 from chiptrail.graphmodel.aggregate import retrieval_dates
+from chiptrail.graphmodel.coded import plain
 from chiptrail.graphmodel.coverage import CoverageIndex
 from chiptrail.graphmodel.errors import NotComparableError, UnknownNameError
 from chiptrail.graphmodel.network import TradeNetwork
 from chiptrail.graphmodel.products import match, product_codes
-from chiptrail.graphmodel.selection import actors_named, concept_of, goods_code, in_window
+from chiptrail.graphmodel.selection import actors_named, by_origin, goods_code, in_window
 from chiptrail.graphmodel.tellings import left_aside
 from chiptrail.queries.answer import concept_or_default, names_of
 
@@ -52,11 +53,12 @@ def trades_in_scope(
     `concept`; `code`, the HS code or product set; `coarse`, whether it holds other goods too, which the product list accepts;
     `left_aside`, why the row cannot be counted in the question (empty if it can).
     """
-    trades = network.trades
-    trades = trades[concept_of(trades).eq(concept) & in_window(trades, since, until, partly=True)]
+    trades = network.coded_trades
+    trades = trades[by_origin(trades).eq(concept == "origin") & in_window(trades, since, until, partly=True)]
     for side, names in (("seller_id", origins), ("buyer_id", destinations)):
         if names is not None:
             trades = trades[trades[side].isin(actors_named(network, names))]
+    trades = plain(trades)
     trades = trades.assign(
         concept=concept, code=goods_code(trades),
         coarse=False, left_aside=pd.Series("", index=trades.index, dtype="str"),
