@@ -21,12 +21,16 @@ _HOME = {
     "load_bundled": "loaders.bundled",
     "policy_events": "loaders.bundled",
     "published_figures": "loaders.bundled",
+    "load_baci": "loaders.baci",
+    "load_comext": "loaders.comext",
     "load_comtrade": "loaders.comtrade",
+    "load_shipments": "loaders.shipments",
     "load_tables": "loaders.tables",
     "centrality": "queries.centrality",
     "communities": "queries.communities",
     "components": "queries.communities",
     "panel": "queries.panel",
+    "reconcile": "queries.reconcile",
     "supply_routes": "queries.routes",
     "tabulate": "queries.panel",
     "timeline": "queries.timeline",
@@ -55,10 +59,13 @@ if TYPE_CHECKING:
     from chiptrail.graphmodel.network import TradeNetwork as TradeNetwork
     from chiptrail.graphmodel.network import concat as concat
     from chiptrail.graphmodel.products import product_lists as product_lists
+    from chiptrail.loaders.baci import load_baci as load_baci
     from chiptrail.loaders.bundled import load_bundled as load_bundled
     from chiptrail.loaders.bundled import policy_events as policy_events
     from chiptrail.loaders.bundled import published_figures as published_figures
+    from chiptrail.loaders.comext import load_comext as load_comext
     from chiptrail.loaders.comtrade import load_comtrade as load_comtrade
+    from chiptrail.loaders.shipments import load_shipments as load_shipments
     from chiptrail.loaders.tables import load_tables as load_tables
     from chiptrail.queries.centrality import centrality as centrality
     from chiptrail.queries.communities import communities as communities
@@ -66,6 +73,7 @@ if TYPE_CHECKING:
     from chiptrail.queries.hubs import transit_hubs as transit_hubs
     from chiptrail.queries.panel import panel as panel
     from chiptrail.queries.panel import tabulate as tabulate
+    from chiptrail.queries.reconcile import reconcile as reconcile
     from chiptrail.queries.routes import supply_routes as supply_routes
     from chiptrail.queries.timeline import timeline as timeline
     from chiptrail.reporting import write_report as write_report

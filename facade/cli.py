@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from chiptrail import fetching
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
                   help="Trace how controlled goods travel: transit hubs, routes and the evidence behind them.")
+
+app.add_typer(fetching.app, name="fetch")
 
 BUNDLED = {"bundled:countries": "countries", "bundled:firms": "firms"}
 
@@ -35,6 +40,9 @@ class Format(StrEnum):
     """Formats that `load` reads."""
 
     comtrade = "comtrade"
+    comext = "comext"
+    baci = "baci"
+    shipments = "shipments"
     tables = "tables"
 
 
@@ -51,6 +59,13 @@ class Order(StrEnum):
     smallest_leg = "smallest_leg"
     hops = "hops"
     arrival = "arrival"
+
+
+class Statistic(StrEnum):
+    """Length of the periods of a statistic."""
+
+    month = "month"
+    year = "year"
 
 
 class Length(StrEnum):
@@ -72,6 +87,7 @@ Product = Annotated[list[str] | None, typer.Option(
     "--product", help="Product list (chips, chpl, chpl:1, drones) or HS code; may be repeated. Default: all.")]
 Since = Annotated[str | None, typer.Option("--since", help="First period: 2022, 2022-07 or 2022-07-20.")]
 Until = Annotated[str | None, typer.Option("--until", help="Last period, likewise.")]
+Country = Annotated[list[str] | None, typer.Option("--country", help="Only trades of these countries or groups; may be repeated.")]
 Top = Annotated[int, typer.Option("--top", min=1, help="Rows to print; files get all.")]
 Json = Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write the table as JSON; - for standard output.")]
 Csv = Annotated[str | None, typer.Option("--csv", metavar="FILE", help="Write the table as CSV; - for standard output.")]
@@ -110,23 +126,50 @@ def about(
 
 @app.command()
 def load(
-    file_format: Annotated[Format, typer.Argument(metavar="FORMAT", help="comtrade: UN Comtrade downloads. tables: chiptrail's "
-                                                  "own folder, or plain actors.csv and trades.csv.")],
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files to read.")],
+    file_format: Annotated[Format, typer.Argument(metavar="FORMAT", help="comtrade: UN Comtrade. comext: Eurostat. baci: CEPII. shipments: "
+                                                  "customs records or bills of lading. tables: plain actors.csv and trades.csv, or "
+                                                  "a folder made by chiptrail.")],
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Files, patterns such as 'data/*.csv', or folders.")],
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder for the network.")],
-    level: Annotated[Level | None, typer.Option("--level", help="Tables only: whether sellers and buyers are firms or countries. "
+    products: Product = None, since: Since = None, until: Until = None, countries: Country = None,
+    keep_rejects: Annotated[Path | None, typer.Option("--keep-rejects", metavar="FILE", help="Write the rejected rows as CSV, with "
+                                                      "the reasons.")] = None,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Save the network of the other files where one cannot be read.")] = False,
+    mapping: Annotated[str | None, typer.Option("--mapping", metavar="NAME|FILE", help="Shipments: mapping of columns, ready or made "
+                                                "with `chiptrail map`.")] = None,
+    roles: Annotated[list[str] | None, typer.Option("--map", metavar="ROLE=COLUMN", help="Shipments: column of a role; may be "
+                                                    "repeated.")] = None,
+    hs_version: Annotated[str | None, typer.Option("--hs-version", help="BACI: version of the codes, such as HS1992, where the file's "
+                                                   "name does not say it.")] = None,
+    level: Annotated[Level | None, typer.Option("--level", help="Tables: whether sellers and buyers are firms or countries. "
                                                 "Default: countries if every name is one.")] = None,
 ) -> None:
-    """Read files into a network and say how many rows were read, kept, and rejected for which reason."""
-    import chiptrail as ct
-    from chiptrail import show
+    """Read files into a network and say for each how many rows were read, kept, and rejected for which reason."""
+    from chiptrail import loading, show
 
-    if level and file_format is Format.comtrade:
-        raise typer.BadParameter("UN Comtrade is always a network of countries; leave it out", param_hint="--level")
-    with busy(f"reading {len(files)} file{'s' if len(files) > 1 else ''}"):
-        network = ct.load_comtrade(files) if file_format is Format.comtrade else _load_tables(files, _value(level))
-        network.save(out)
-    show.rejected(network.sources)
+    own = {"--mapping": (mapping, Format.shipments), "--map": (roles, Format.shipments), "--hs-version": (hs_version, Format.baci),
+           "--level": (level, Format.tables)}
+    for option, (given, of) in own.items():
+        if given and file_format is not of:
+            raise typer.BadParameter(f"only for {of.value}; leave it out", param_hint=option)
+    columns = dict(_role(text) for text in roles or ())
+    asked: dict[str, Any] = {"products": _products(products), "since": since, "until": until,
+                             "countries": _names(countries) if countries else None}
+    loading.check_question(**asked, mapping=mapping)
+    units, notes = loading.files_meant(files, tables=file_format is Format.tables)
+    more: dict[Format, dict[str, Any]] = {
+        Format.shipments: {"mapping": mapping, "columns": columns or None}, Format.baci: {"hs_version": hs_version},
+        Format.tables: {"level": _value(level)},
+    }
+    with loading.rejects_file(keep_rejects) as rejects:
+        read = loading.reader(file_format.value, **asked, **more.get(file_format, {}), keep_rejects=rejects)
+        with loading.progress(units) as step:
+            results = loading.read_each(units, read, step)
+        loading.show_summary(results, notes)
+        loading.check(results, skip_bad=skip_bad)
+        with busy("joining and saving"):
+            network = loading.joined(results)
+            network.save(out)
     show.line(f"{network!r} in {out}")
 
 
@@ -260,11 +303,97 @@ def tabulate(
 
 
 @app.command()
+def reconcile(
+    firms: Annotated[str, typer.Argument(metavar="FIRMS", help="Network of firms: records.")],
+    countries: Annotated[str, typer.Argument(metavar="COUNTRIES", help="Network of countries: statistics.")],
+    origins: Annotated[list[str] | None, typer.Option("--from", help="Countries of the sellers; default all.")] = None,
+    destinations: Annotated[list[str] | None, typer.Option("--to", help="Countries of the buyers; default all.")] = None,
+    by: Annotated[Statistic, typer.Option("--by", help="Length of the periods; years stay where the statistic has no months.")] = (
+        Statistic.month),
+    concept: AskConcept = None, products: Product = None, since: Since = None, until: Until = None, top: Top = 40,
+    json: Json = None, csv: Csv = None, xlsx: Xlsx = None, dta: Dta = None,
+) -> None:
+    """Compare records of firms with national statistics: what share do they cover, where do they hold more?"""
+    import chiptrail as ct
+
+    columns = {"seller": "seller", "buyer": "buyer", "product": "HS", "period": "period", "status": "status", "share_covered": "share",
+               "exceeds_usd": "beyond, USD", "firms_usd": "records, USD", "statistic_usd": "statistic, USD",
+               "share_covered_kg": "share, kg", "firms_kg": "records, kg", "statistic_kg": "statistic, kg", "n_records": "records",
+               "coverage": "coverage"}
+    answer(lambda: ct.reconcile(
+        open_network(firms), open_network(countries), by=by.value, origins=_names(origins) if origins else None,
+        destinations=_names(destinations) if destinations else None, concept=_value(concept), products=_products(products),
+        since=since, until=until), columns, top, json, csv, xlsx, dta)
+
+
+@app.command(name="map")
+def propose_mapping(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="File of shipments with any columns.")],
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE.toml", help="Where to write the mapping.")] = None,
+) -> None:
+    """Propose what the columns of a file of shipments say, as a mapping for `chiptrail load shipments --mapping`."""
+    import chiptrail as ct
+    from chiptrail import show
+    from chiptrail.loaders.mapping import mapping_text, propose
+
+    with busy(f"reading {file.name}"):
+        text = mapping_text(propose(file))
+    typer.echo(show.printable(text))
+    target = out or Path(f"{file.name.split('.')[0]}.toml")
+    terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    if terminal:
+        replaces = " and replace what is there" if target.exists() else ""
+        if not typer.confirm(f"Is this right? Write it to {show.plain(str(target))}{replaces}?", default=False):
+            return
+    elif out is None:
+        return
+    elif target.exists():
+        raise ct.InputError(f"{target} exists; choose another name, or remove it")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text, encoding="utf-8")
+    show.line(show.plain(f"{target} written; load with it: chiptrail load shipments {shlex.quote(str(file))} "
+                         f"--mapping {shlex.quote(str(target))} --out NETWORK"))
+
+
+@app.command()
+def mentions(
+    network: Network,
+    parts: Annotated[Path, typer.Argument(metavar="PARTS", help="CSV with the columns maker, part and, if wanted, alias.")],
+    labelled: Annotated[Path | None, typer.Option("--labelled", metavar="FILE", help="CSV with text, maker and part: texts whose "
+                                                  "mentions are known, to measure the errors.")] = None,
+    top: Top = 25, json: Json = None, csv: Csv = None, xlsx: Xlsx = None, dta: Dta = None,
+) -> None:
+    """Find makers' names and part numbers in the descriptions of goods, and how often that errs."""
+    from chiptrail import show
+    from chiptrail.loaders.mentions import mention_errors, mentions_in, read_labelled, read_parts
+
+    def ask() -> "pd.DataFrame":
+        listed = read_parts(parts)
+        table = mentions_in(open_network(network), listed)
+        table.attrs["question"] = {"parts": parts.name}
+        table.attrs["notes"] = ["a mention is read out of a description and is a lead to the record; the record does not state it"]
+        if labelled:
+            errors.append(mention_errors(read_labelled(labelled), listed))
+            table.attrs["errors"] = errors[0].to_dict("records")
+        return table
+
+    def print_mentions(table: "pd.DataFrame") -> None:
+        names = ("maker", "part", "matched", "rule", "seller", "buyer", "goods", "record_ref")
+        show.table(table, {name: name.replace("_", " ") for name in names}, top=top)
+        for found in errors:
+            show.line(f"\nErrors on {labelled.name if labelled else ''}, with 95 % intervals:")
+            show.table(found, {str(name): str(name).replace("_", " ") for name in found})
+
+    errors: list[pd.DataFrame] = []
+    answer(ask, print_mentions, top, json, csv, xlsx, dta)
+
+
+@app.command()
 def export(
     network: Annotated[str, typer.Argument(help="Folder made by `chiptrail load`, or bundled:countries, or bundled:firms.")],
     out: Annotated[Path, typer.Argument(help="File.html (interactive graph), .graphml, .gexf, or a folder for CSV tables.")],
     concept: AskConcept = None, products: Product = None, since: Since = None, until: Until = None,
-    countries: Annotated[list[str] | None, typer.Option("--country", help="Only trades of these countries.")] = None,
+    countries: Country = None,
     actors: Annotated[list[str] | None, typer.Option("--actor", help="Only trades of these actors.")] = None,
     title: Annotated[str, typer.Option("--title", help="Title of the graph.")] = "",
 ) -> None:
@@ -365,12 +494,11 @@ def busy(what: str) -> Iterator[None]:
         yield
 
 
-def _load_tables(files: Sequence[Path], level: str | None) -> "TradeNetwork":
-    import chiptrail as ct
-
-    if len(files) > 2:
-        raise ct.InputError("tables are one folder, one file of trades, or a file of actors and a file of trades")
-    return ct.load_tables(*files, level=level)
+def _role(text: str) -> tuple[str, str]:
+    role, sign, column = text.partition("=")
+    if not sign or not role.strip():
+        raise typer.BadParameter(f"{text!r}: write role=column, such as exporter=Shipper", param_hint="--map")
+    return role.strip(), column.strip()
 
 
 def _names(values: Sequence[str]) -> list[str]:

@@ -13,6 +13,7 @@ from rich.text import Text
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _LONGEST = 200
+_NOT_ASKED = "not asked for: "
 
 
 def printable(text: str) -> str:
@@ -83,17 +84,27 @@ def about(frame: pd.DataFrame) -> None:
 
 
 def rejected(sources: pd.DataFrame) -> None:
-    """Prints rows read, kept and rejected for each file, then for each reason how many and which."""
+    """Prints rows read, kept, not asked for and rejected for each file (and its seconds), then for each reason how many and which."""
     counts = [{str(reason): int(n) for reason, n in json.loads(text or "{}").items()} for text in sources["rejected"]]
     files = sources["file"].where(sources["file"].ne(""), sources["source_id"])
-    overview = pd.DataFrame({"file": files, "read": sources["rows_read"], "kept": sources["rows_kept"],
+    outside = [sum(n for reason, n in reasons.items() if reason.startswith(_NOT_ASKED)) for reasons in counts]
+    overview = pd.DataFrame({"file": files, "read": sources["rows_read"], "kept": sources["rows_kept"], "outside": outside,
                              "rejected": [sum(reasons.values()) for reasons in counts]})
+    overview["rejected"] -= overview["outside"]
+    columns = {"file": "file", "read": "rows read", "kept": "kept", "outside": "not asked for", "rejected": "rejected"}
+    if not overview["outside"].any():
+        del columns["outside"]
+    if "seconds" in sources:
+        overview["seconds"], columns["seconds"] = sources["seconds"], "seconds"
     overview = overview.groupby("file", sort=False, as_index=False).sum()
-    table(overview, {"file": "file", "read": "rows read", "kept": "kept", "rejected": "rejected"})
+    table(overview, columns)
     for source, file, reasons in zip(sources.to_dict("records"), files, counts, strict=True):
-        examples = json.loads(source.get("x_rejected_examples") or "{}")
+        text = source.get("x_rejected_examples")
+        examples = json.loads(text) if isinstance(text, str) and text else {}
         for reason, n in reasons.items():
-            where = f": {'; '.join(examples[reason])}" if reason in examples else ""
-            line(_CONTROL.sub("?", f"{file}: {n:,} rejected, {reason}{where}"), style="yellow")
+            asked = reason.startswith(_NOT_ASKED)
+            where = f": {'; '.join(examples[reason])}" if reason in examples and not asked else ""
+            told = f"{n:,} {reason}" if asked else f"{n:,} rejected, {reason}{where}"
+            line(_CONTROL.sub("?", f"{file}: {told}"), style="dim" if asked else "yellow")
         if source["note"]:
             line(_CONTROL.sub("?", f"{file}: {source['note']}"), style="dim")

@@ -21,6 +21,7 @@ from chiptrail.loaders.records import (
     Checked,
     Rule,
     amount_rules,
+    asked_rules,
     frame,
     number,
     pick,
@@ -28,6 +29,7 @@ from chiptrail.loaders.records import (
     source_counts,
     split,
     translate,
+    write_rejects,
 )
 
 _COLUMNS: dict[str, tuple[str, str, str]] = {
@@ -75,7 +77,10 @@ _ROUNDING_USD, _ROUNDING_SHARE = 1.0, 1e-6
 _EU27_SINCE = "2020-02-01"
 
 
-def load_comtrade(paths: str | Path | Sequence[str | Path]) -> TradeNetwork:
+def load_comtrade(
+    paths: str | Path | Sequence[str | Path], *, products: str | Sequence[str] | None = None, since: str | None = None,
+    until: str | None = None, countries: Sequence[str] | None = None, keep_rejects: str | Path | None = None,
+) -> TradeNetwork:
     """A network of countries from downloads of UN Comtrade: every row a trade, a total, or counted as rejected.
 
     Reads today's layout of 47 columns and the older ones, known by their column names in any order; annual and monthly;
@@ -85,6 +90,11 @@ def load_comtrade(paths: str | Path | Sequence[str | Path]) -> TradeNetwork:
     ----------
     paths
         One file or several.
+    products, since, until, countries
+        Load only what `TradeNetwork.where` would keep; the rest is counted as "not asked for" in `sources.rejected`, and no
+        coverage is claimed for it.
+    keep_rejects
+        File to which the rejected rows are appended as CSV, with their reasons.
 
     Returns
     -------
@@ -128,15 +138,18 @@ def load_comtrade(paths: str | Path | Sequence[str | Path]) -> TradeNetwork:
     files = [paths] if isinstance(paths, str | Path) else list(paths)
     if not files:
         raise InputError("no file given; name at least one download of UN Comtrade")
-    networks = [_load(Path(path)) for path in files]
+    asked: dict[str, Any] = {"products": products, "since": since, "until": until, "countries": countries}
+    networks = [_load(Path(path), asked, keep_rejects) for path in files]
     return networks[0] if len(networks) == 1 else concat(networks)
 
 
-def _load(path: Path) -> TradeNetwork:
+def _load(path: Path, asked: dict[str, Any], keep_rejects: str | Path | None) -> TradeNetwork:
     with open_table(path) as opened:
         columns, unused = _layout(opened.header, opened.file)
         table = _translated(pick(opened, columns))
-        checked = split(opened, table, _rules(table), columns)
+        rules = [*_rules(table), *asked_rules(table, **asked, sides=("reporter_id", "partner_id"))]
+        checked = split(opened, table, rules, columns)
+        write_rejects(opened, checked, keep_rejects)
         source_id = f"comtrade:{opened.sha256[:12]}"
         rows = _rows(opened, checked.kept, columns, source_id)
         trades = _of(rows.filter(rows["place"] == "country"), "trades")

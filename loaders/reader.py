@@ -1,10 +1,11 @@
-"""The streaming reader of all loaders: a text file or Parquet becomes a table of text in DuckDB, through Ibis.
+"""The streaming reader of all loaders: a text file, Parquet or a sheet becomes a table of text in DuckDB, through Ibis.
 
 Rows stay inside the engine; Python sees the header only. What a loader then does with the records is in `records`.
 """
 
 import codecs
 import csv
+import dataclasses
 import difflib
 import gzip
 import hashlib
@@ -13,9 +14,11 @@ import re
 import shutil
 import tempfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +29,20 @@ from ibis.expr import types as ir
 from chiptrail.graphmodel.errors import InputError
 
 _CHUNK = 1 << 20
+_BYTES = 8 << 20
 _SPARE = 16
+_MEMORY = "1500MB"
 _NO_SUCH_TEXT = "\x01\x02"
 NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?$"
 """A plain decimal number as text."""
 
-_UNREADABLE = "it must be CSV, TSV (plain or .gz) or Parquet"
+_UNREADABLE = "it must be CSV, TSV (plain or .gz), Parquet or a workbook (.xlsx)"
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_UTF8 = ("utf-8", "utf-8-sig", "ascii")
+_NO_QUOTE_OR_LINE = bytes(byte for byte in range(256) if byte not in b'"\n')
+_CYRILLIC_WORDS = re.compile(rb"[\xa8\xb8\xc0-\xff]{3,}")
+_ASCII = bytes(range(128))
+_HEADER_WITHIN = 60
 
 
 def _as_latin1(error: UnicodeError) -> tuple[str, int]:
@@ -45,10 +56,11 @@ codecs.register_error("chiptrail_latin1", _as_latin1)
 
 @dataclass(frozen=True)
 class Opened:
-    """A file that is open for reading: its header, hash, encoding (`utf-8`, `latin-1`, `parquet`) and delimiter.
+    """A file that is open for reading: its header, hash, delimiter and encoding (`parquet` or `xlsx` if it is no text).
 
-    `records` is the engine's table of it: columns c0, c1, ... as text, `row` (record number, the header is 1) and
-    `shape` (-1 where the row has fewer fields than the header, 1 where it has more, else 0).
+    `records` is the engine's table of it: columns c0, c1, ... as text (some more of them than the header has, for fields
+    beyond it), `row` (record number, the header is 1) and `shape` (-1 where the row has fewer fields than the header, 1
+    where it has more, else 0). `store` reads the same in one go.
     """
 
     engine: Any
@@ -58,14 +70,43 @@ class Opened:
     sha256: str
     encoding: str
     delimiter: str
+    readings: tuple[ir.Table, ...]
+    first_row: int = 1
+    n_lines: int = 0
+
+    def store(self, name: str, select: Callable[[ir.Table], ir.Table]) -> ir.Table:
+        """A table of the engine with what `select` takes of the records (all but `row`), and their `row`.
+
+        Text is read on all cores if no field holds a line end; again on one if that did not give a record for each line.
+        """
+        for reading in self.readings:
+            table = self.engine.create_table(name, select(reading))
+            if reading is self.readings[-1] or table.count().to_pyarrow().as_py() == self.n_lines:
+                break
+            self.engine.drop_table(name)
+        table = table.mutate(row=table.rowid() + self.first_row)
+        return table.filter(table["row"] > 1)
 
 
 @contextmanager
-def open_table(path: str | Path) -> Iterator[Opened]:
+def open_table(
+    path: str | Path, *, encoding: str | None = None, sheet: str | None = None, header_row: int | None = None
+) -> Iterator[Opened]:
     """The file, open in an engine of its own; temporary files lie in a folder of their own and go at the end.
 
-    Text is read as UTF-8; where bytes are not, those bytes are read as Latin-1. An empty field more at the end of
-    each row than the header has is no fault.
+    Text is UTF-8, UTF-16 with a byte order mark, or Windows-1251 where other bytes mostly stand in Cyrillic words; else
+    bytes that are not UTF-8 are read as Latin-1. An empty field more at the end of each row than the header has is no fault.
+
+    Parameters
+    ----------
+    path
+        Text (also gzip), Parquet or a workbook (.xlsx).
+    encoding
+        Encoding of a text, if it is another one.
+    sheet
+        Sheet of a workbook; needed if several hold tables.
+    header_row
+        Row of the header in a sheet, 1 for the first; by default the first about as wide as the table.
 
     Raises
     ------
@@ -76,28 +117,35 @@ def open_table(path: str | Path) -> Iterator[Opened]:
     if not path.is_file():
         raise InputError(f"{path.name}: no such file in {path.parent}; check the path")
     with open(path, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        file.seek(0)
         magic = file.read(4)
     if not magic:
         raise InputError(f"{path.name} is empty; download it again")
-    if magic == b"PK\x03\x04":
-        raise InputError(f"{path.name} is a zip archive or a workbook; unpack it or save the sheet as CSV")
-    with _engine_errors(path), tempfile.TemporaryDirectory(prefix="chiptrail-") as folder:
-        engine = ibis.duckdb.connect(str(Path(folder) / "records.duckdb"), temp_directory=folder)
+    with _engine_errors(path), ThreadPoolExecutor(1) as aside, tempfile.TemporaryDirectory(prefix="chiptrail-") as folder:
+        digest = aside.submit(_sha256, path)
+        engine = ibis.duckdb.connect(":memory:", temp_directory=folder, memory_limit=_MEMORY)
+        copy = Path(folder) / "input.csv"
         try:
             if magic == b"PAR1":
-                records, header = _read_parquet(engine, path)
-                encoding = delimiter = ""
+                opened = _open_parquet(engine, path)
+            elif magic == b"PK\x03\x04":
+                _write_sheet(path, sheet, header_row, copy)
+                opened = dataclasses.replace(_open_text(engine, copy, path.name, "utf-8", copy), encoding="xlsx")
             else:
-                zipped = magic[:2] == b"\x1f\x8b"
-                encoding, plain = _scan(path, zipped)
-                header, delimiter = _read_header(path, zipped)
-                source = path if plain else _rewritten(path, zipped, Path(folder) / "input.csv")
-                records = _read_text(engine, source, zipped and plain, delimiter, len(header))
-            yield Opened(engine, records, header, path.name, digest, encoding or "parquet", delimiter)
+                opened = _open_text(engine, path, path.name, encoding, copy)
+            yield dataclasses.replace(opened, sha256=digest.result())
         finally:
             engine.disconnect()
+
+
+def sheet_names(path: str | Path) -> list[str]:
+    """Names of the sheets of a workbook.
+
+    Raises
+    ------
+    InputError
+        If the file is no workbook that can be read.
+    """
+    return list(_workbook(Path(path)).sheet_names)
 
 
 def require_columns(header: Sequence[str], needed: Sequence[str], *, file: str, layout: str) -> None:
@@ -141,65 +189,140 @@ def _engine_errors(path: Path) -> Iterator[None]:
         ) from None
 
 
-def _open_text(path: Path, zipped: bool, errors: str = "chiptrail_latin1") -> io.TextIOWrapper:
-    stream = (gzip.open if zipped else open)(path, "rb")
-    return io.TextIOWrapper(stream, encoding="utf-8-sig", errors=errors, newline=None)
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _scan(path: Path, zipped: bool) -> tuple[str, bool]:
-    """Encoding of a text file, and whether the engine can read it as it is; the file is read through once."""
-    encoding = "utf-8"
-    quotes = 0
+@dataclass(frozen=True)
+class _Scan:
+    """What the bytes of a text file show: its encoding, how many lines, and whether the engine can read it as it is."""
+
+    encoding: str
+    plain: bool
+    one_line_each: bool
+    n_lines: int
+    open_quote: bool
+
+
+def _open_text(engine: Any, path: Path, name: str, encoding: str | None, copy: Path) -> Opened:
+    with open(path, "rb") as file:
+        zipped = file.read(2) == b"\x1f\x8b"
     try:
-        try:
-            with _open_text(path, zipped, "strict") as text:
-                while chunk := text.read(_CHUNK):
-                    _refuse_binary(chunk, path.name)
-                    quotes += chunk.count('"')
-                one_newline = not isinstance(text.newlines, tuple)
-        except UnicodeDecodeError:
-            encoding, one_newline, quotes = "latin-1", False, 0
-            with _open_text(path, zipped) as text:
-                while chunk := text.read(_CHUNK):
-                    _refuse_binary(chunk, path.name)
-                    quotes += chunk.count('"')
+        scan = _scan(path, zipped, name, encoding)
+        told = scan.encoding
+        if not scan.plain:
+            _rewrite(path, zipped, name, told, copy)
+            path, zipped = copy, False
+            scan = _scan(path, zipped, name, "utf-8")
     except (EOFError, zlib.error, gzip.BadGzipFile):
-        raise InputError(f"{path.name}: the gzip file is cut short or damaged; download it again") from None
-    if quotes % 2:
-        _check_quotes(path, zipped)
-    return encoding, one_newline
+        raise InputError(f"{name}: the gzip file is cut short or damaged; download it again") from None
+    header, delimiter = _read_header(path, zipped, name)
+    if scan.open_quote:
+        _check_quotes(path, zipped, name, delimiter)
+    ways = (True, False) if scan.one_line_each and not zipped else (False,)
+    readings = tuple(_read_text(engine, path, zipped, delimiter, len(header), parallel=way) for way in ways)
+    records = readings[-1].mutate(row=ibis.row_number() + 1)
+    return Opened(engine, records.filter(records["row"] > 1), header, name, "", told, delimiter, readings, 1, scan.n_lines)
 
 
-def _refuse_binary(chunk: str, file: str) -> None:
-    if "\0" in chunk:
-        raise InputError(f"{file} is binary or UTF-16, not text; {_UNREADABLE}, saved as UTF-8")
+def _text(path: Path, zipped: bool, encoding: str = "utf-8-sig", errors: str = "strict") -> io.TextIOWrapper:
+    stream = (gzip.open if zipped else open)(path, "rb")
+    return io.TextIOWrapper(stream, encoding=encoding, errors=errors, newline=None)
 
 
-def _check_quotes(path: Path, zipped: bool) -> None:
+def _scan(path: Path, zipped: bool, name: str, encoding: str | None) -> _Scan:
+    """One pass over the bytes."""
+    if encoding is not None:
+        try:
+            encoding = codecs.lookup(encoding).name
+        except LookupError:
+            raise InputError(f"encoding {encoding[:40]!r} is not known; give one such as 'utf-8' or 'windows-1251'") from None
+        if encoding not in _UTF8:
+            return _Scan(encoding, False, False, 0, False)
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    quotes, before = b"", b"\n"
+    utf8, quoted_line, blank_line, ends, n_lines = True, False, False, [0, 0, 0], 0
+    with (gzip.open if zipped else open)(path, "rb") as stream:
+        while chunk := stream.read(_BYTES):
+            if before == b"\n" and n_lines == 0 and chunk.startswith(_UTF16):
+                return _Scan("utf-16", False, False, 0, False)
+            if b"\0" in chunk:
+                raise InputError(f"{name} is binary or UTF-16 without a byte order mark, not text; {_UNREADABLE}, saved as UTF-8")
+            if chunk.endswith(b"\r"):
+                chunk += stream.read(1)
+            if utf8 and not (chunk.isascii() and not decoder.getstate()[0]):
+                try:
+                    decoder.decode(chunk)
+                except UnicodeDecodeError:
+                    utf8 = False
+            n_lines += chunk.count(b"\n")
+            if b"\r" in chunk:
+                pairs = chunk.count(b"\r\n")
+                ends = [ends[0] + pairs, ends[1] + chunk.count(b"\r") - pairs, ends[2] + chunk.count(b"\n") - pairs]
+            else:
+                ends[2] += b"\n" in chunk
+            edged = before[-1:] + chunk
+            blank_line = blank_line or b"\n\n" in edged or b"\n\r" in edged
+            quotes = (quotes + chunk.translate(None, _NO_QUOTE_OR_LINE)).replace(b'""', b"")
+            whole, _, quotes = quotes.rpartition(b"\n")
+            quoted_line = quoted_line or b'"' in whole
+            quotes, before = (b'"' if whole.count(b'"') % 2 else b"") + quotes, chunk[-1:]
+    try:
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        utf8 = False
+    told = encoding or ("utf-8" if utf8 else _other_encoding(path, zipped))
+    one_end = sum(n > 0 for n in ends) < 2
+    return _Scan(told, utf8 and one_end, utf8 and one_end and not (quoted_line or blank_line or ends[1]),
+                 n_lines + (before != b"\n"), quotes.count(b'"') % 2 == 1)
+
+
+def _other_encoding(path: Path, zipped: bool) -> str:
+    """cp1251 if most bytes beyond ASCII stand in Cyrillic words, else latin-1."""
+    high = cyrillic = 0
+    with (gzip.open if zipped else open)(path, "rb") as stream:
+        while chunk := stream.read(_BYTES):
+            high += len(chunk.translate(None, _ASCII))
+            cyrillic += sum(map(len, _CYRILLIC_WORDS.findall(chunk)))
+    return "cp1251" if 2 * cyrillic > high else "latin-1"
+
+
+def _rewrite(path: Path, zipped: bool, name: str, encoding: str, target: Path) -> None:
+    """The file as UTF-8 with one kind of line end, written as a stream."""
+    codec, errors = {"latin-1": ("utf-8-sig", "chiptrail_latin1"), "cp1251": ("cp1251", "chiptrail_latin1")}.get(
+        encoding, ("utf-8-sig" if encoding in _UTF8 else encoding, "strict"))
+    try:
+        with _text(path, zipped, codec, errors) as text, open(target, "w", encoding="utf-8", newline="\n") as out:
+            shutil.copyfileobj(text, out, _CHUNK)
+    except UnicodeError as error:
+        raise InputError(f"{name} is not {encoding} ({str(error)[:100]}); leave the encoding out or give the right one") from None
+
+
+def _check_quotes(path: Path, zipped: bool, name: str, delimiter: str) -> None:
     """Refuses a quote that is never closed and swallows rows; an inch sign inside a field is no fault."""
-    delimiter = _read_header(path, zipped)[1]
-    with _open_text(path, zipped) as text:
+    with _text(path, zipped) as text:
         rows = csv.reader(text, delimiter=delimiter, strict=True)
         try:
             for _ in rows:
                 pass
         except csv.Error:
             raise InputError(
-                f"{path.name}: a quotation mark before line {rows.line_num} is never closed; "
+                f"{name}: a quotation mark before line {rows.line_num} is never closed; "
                 "close or double it, or download the file again"
             ) from None
 
 
-def _read_header(path: Path, zipped: bool) -> tuple[tuple[str, ...], str]:
+def _read_header(path: Path, zipped: bool, file: str) -> tuple[tuple[str, ...], str]:
     """Header names and the delimiter: of comma, semicolon, tab and bar the one that parts the header most."""
-    with _open_text(path, zipped) as text:
+    with _text(path, zipped) as text:
         line = "\n"
         while line == "\n":
             line = text.readline(_CHUNK)
     if not line.strip(" ,;\t|\n"):
-        raise InputError(f"{path.name} has no header; download it again")
+        raise InputError(f"{file} has no header; download it again")
     if line.count('"') % 2:
-        raise InputError(f"{path.name}: the header has an open quotation mark; close it, or download the file again")
+        raise InputError(f"{file}: the header has an open quotation mark; close it, or download the file again")
     rows = {delimiter: next(csv.reader([line], delimiter=delimiter)) for delimiter in ",;\t|"}
     delimiter = max(rows, key=lambda d: len(rows[d]))
     names = [name.strip() for name in rows[delimiter]]
@@ -208,38 +331,32 @@ def _read_header(path: Path, zipped: bool) -> tuple[tuple[str, ...], str]:
     names = [name or f"(column {i})" for i, name in enumerate(names, 1)]
     twice = ", ".join(sorted({repr(name) for name in names if names.count(name) > 1}))
     if twice and any(re.match(NUMBER, name) for name in names):
-        raise InputError(f"{path.name}: the first row looks like data: is the header missing?")
+        raise InputError(f"{file}: the first row looks like data: is the header missing?")
     if twice:
-        raise InputError(f"{path.name}: the header has {twice} more than once; rename one of them")
+        raise InputError(f"{file}: the header has {twice} more than once; rename one of them")
     return tuple(names), delimiter
 
 
-def _rewritten(path: Path, zipped: bool, target: Path) -> Path:
-    """The file as UTF-8 with one kind of line end, written as a stream to a temporary file."""
-    with _open_text(path, zipped) as text, open(target, "w", encoding="utf-8", newline="\n") as out:
-        shutil.copyfileobj(text, out, _CHUNK)
-    return target
-
-
-def _read_text(engine: Any, path: Path, zipped: bool, delimiter: str, n_columns: int) -> ir.Table:
+def _read_text(engine: Any, path: Path, zipped: bool, delimiter: str, n_columns: int, *, parallel: bool) -> ir.Table:
     """All records as text. Spare columns hold what a row has beyond the header; what it lacks is null."""
     names = [f"c{i}" for i in range(n_columns + _SPARE)]
-    pattern = "".join(f"[{c}]" if c in "*?[" else c for c in str(path))
     table = engine.read_csv(
-        pattern, table_name="raw", header=False, columns=dict.fromkeys(names, "VARCHAR"), auto_detect=False,
-        delim=delimiter, quote='"', escape='"', nullstr=_NO_SUCH_TEXT, null_padding=True, parallel=False,
+        _literally(path), table_name="raw" + "_parallel" * parallel, header=False, columns=dict.fromkeys(names, "VARCHAR"),
+        auto_detect=False, delim=delimiter, quote='"', escape='"', nullstr=_NO_SUCH_TEXT, null_padding=True, parallel=parallel,
         compression="gzip" if zipped else "none",
     )
-    too_many = ibis.or_(*(table[name].fill_null("").strip() != "" for name in names[n_columns:]))
-    shape = ibis.cases((table[names[n_columns - 1]].isnull(), -1), (too_many, 1), else_=0)
-    table = table.mutate(row=ibis.row_number() + 1, shape=shape)
-    return table.filter(table["row"] > 1).drop(*names[n_columns:])
+    last, *spare = names[n_columns - 1 :]
+    too_many = ibis.or_(*(table[name].fill_null("").strip() != "" for name in spare))
+    return table.mutate(shape=ibis.cases((table[last].isnull(), -1), (table[spare[0]].isnull(), 0), (too_many, 1), else_=0))
 
 
-def _read_parquet(engine: Any, path: Path) -> tuple[ir.Table, tuple[str, ...]]:
+def _literally(path: Path) -> str:
+    return "".join(f"[{c}]" if c in "*?[" else c for c in str(path))
+
+
+def _open_parquet(engine: Any, path: Path) -> Opened:
     """All columns as text: whole numbers without a decimal point, timestamps at midnight as dates."""
-    pattern = "".join(f"[{c}]" if c in "*?[" else c for c in str(path))
-    table = engine.read_parquet(pattern, table_name="raw")
+    table = engine.read_parquet(_literally(path), table_name="raw")
     texts = {}
     for i, (name, dtype) in enumerate(table.schema().items()):
         value, text = table[name], table[name].cast("string")
@@ -249,5 +366,65 @@ def _read_parquet(engine: Any, path: Path) -> tuple[ir.Table, tuple[str, ...]]:
         elif dtype.is_timestamp():
             text = text.re_replace(r" 00:00:00(\+00)?$", "")
         texts[f"c{i}"] = text
+    reading = table.select(**texts, shape=ibis.literal(0))
     header = tuple(str(name) for name in table.columns)
-    return table.select(**texts, row=ibis.row_number() + 2, shape=ibis.literal(0)), header
+    records = reading.mutate(row=ibis.row_number() + 2)
+    return Opened(engine, records, header, path.name, "", "parquet", "", (reading,), first_row=2)
+
+
+def _workbook(path: Path) -> Any:
+    from python_calamine import CalamineError, load_workbook
+
+    try:
+        return load_workbook(path)
+    except (CalamineError, OSError) as error:
+        raise InputError(
+            f"{path.name} is a zip archive or a workbook that cannot be read ({str(error)[:80]}); unpack it, or save the sheet "
+            "as CSV"
+        ) from None
+
+
+def _write_sheet(path: Path, sheet: str | None, header_row: int | None, target: Path) -> None:
+    """One table of a workbook as CSV, from its header on, without empty rows."""
+    book = _workbook(path)
+    if sheet is not None and sheet not in book.sheet_names:
+        near = ", ".join(repr(name[:60]) for name in book.sheet_names[:20])
+        raise InputError(f"{path.name} has no sheet {sheet[:60]!r}; it has {near}")
+    tables = {}
+    for name in [sheet] if sheet is not None else book.sheet_names:
+        rows = [[_cell(value) for value in row] for row in book.get_sheet_by_name(name).to_python(skip_empty_area=False)]
+        rows = rows[header_row - 1 :] if header_row else _from_header(rows)
+        rows = [row for row in rows if any(row)]
+        if sheet is not None or len(rows) > 1:
+            tables[name] = rows
+    if len(tables) != 1:
+        names = ", ".join(repr(name[:60]) for name in list(tables)[:20])
+        raise InputError(f"{path.name}: " + (f"several sheets hold tables ({names}); say which (sheet=)" if tables else
+                                             "no sheet holds a table"))
+    [rows] = tables.values()
+    width = max((i for i, text in enumerate(rows[0], 1) if text), default=0) if rows else 0
+    with open(target, "w", encoding="utf-8", newline="") as out:
+        writer = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        for row in rows:
+            while len(row) > width and not row[-1]:
+                row.pop()
+            writer.writerow(row + [""] * (width - len(row)))
+
+
+def _from_header(rows: list[list[str]]) -> list[list[str]]:
+    """The rows from the header on: the first with at least two filled cells and most of the cells of the widest."""
+    filled = [sum(map(bool, row)) for row in rows[:_HEADER_WITHIN]]
+    widest = max(filled, default=0)
+    start = next((i for i, n in enumerate(filled) if n >= max(min(2, widest), 0.6 * widest)), 0)
+    return rows[start:]
+
+
+def _cell(value: Any) -> str:
+    """A cell as text: whole numbers without a decimal point, dates in ISO form."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    if isinstance(value, datetime):
+        return value.date().isoformat() if value.time() == datetime.min.time() else value.isoformat(sep=" ")
+    if isinstance(value, date):
+        return value.isoformat()
+    return str(value).replace("\0", "")

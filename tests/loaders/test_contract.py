@@ -13,7 +13,13 @@ import chiptrail
 from chiptrail.graphmodel.errors import InputError
 
 FOLDER = Path(__file__).parent / "samples"
-SAMPLES = {"load_comtrade": ("comtrade_47.csv", "reporterCode"), "load_tables": ("trades.csv", "seller")}
+SAMPLES = {
+    "load_baci": ("BACI_HS17_Y2022_V202601.csv", "j"),
+    "load_comext": ("comext_long.csv", "reporter"),
+    "load_comtrade": ("comtrade_47.csv", "reporterCode"),
+    "load_shipments": ("shipments.csv", "exporter"),
+    "load_tables": ("trades.csv", "seller"),
+}
 """For each loader a hand-written sample and a column that it cannot do without."""
 CASES = [pytest.param(name, FOLDER / file, column, id=name) for name, (file, column) in SAMPLES.items()]
 

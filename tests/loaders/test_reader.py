@@ -1,14 +1,16 @@
 import gzip
 import hashlib
 import os
+import random
 import tempfile
+from datetime import date, datetime
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from chiptrail.graphmodel.errors import InputError, UnknownNameError
-from chiptrail.loaders.reader import open_table, require_columns
+from chiptrail.loaders.reader import open_table, require_columns, sheet_names
 from chiptrail.loaders.records import amount_rules, frame, number, pick, record_columns, split, translate
 
 
@@ -99,7 +101,7 @@ def test_parquet_gives_the_same_text(tmp_path):
     (gzip.compress(b""), "no header"),
     (b"PK\x03\x04....", "zip archive or a workbook"),
     (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "binary"),
-    ("a,b\n1,2\n".encode("utf-16"), "UTF-16"),
+    ("a,b\n1,2\n".encode("utf-16-le"), "UTF-16"),
     (gzip.compress(b"a,b\n1,2\n" * 9999)[:100], "cut short"),
     (gzip.compress(b"a,b\n1,2\n")[:-4], "cut short"),
     (b'a,b\n1,"2\n3,4\n', "never closed"),
@@ -206,3 +208,90 @@ def test_missing_columns_are_named_with_near_misses():
     with pytest.raises(InputError, match="is the header missing"):
         require_columns(["2022", "398"], ["period"], file="f.csv", layout="a download")
     require_columns(["a"], ["a"], file="f.csv", layout="a download")
+
+
+CYRILLIC = "Фирма;Город\nООО «Пример»;Ереван\nОбразец;Câmara\n"
+
+
+@pytest.mark.parametrize(("encoding", "told"), [
+    ("utf-8", "utf-8"), ("utf-8-sig", "utf-8"), ("utf-16", "utf-16"), ("utf-16-be", "utf-16"), ("cp1251", "cp1251")])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_encodings_are_known_by_their_bytes(tmp_path, encoding, told, newline):
+    text = CYRILLIC.replace("â", "a").replace("\n", newline)
+    content = ("\ufeff" if encoding == "utf-16-be" else "") + text
+    for path in (written(tmp_path, content.encode(encoding)), written(tmp_path, gzip.compress(content.encode(encoding)), "t.gz")):
+        kept, _, about = read(path)
+        assert (about["header"], about["encoding"]) == (("Фирма", "Город"), told)
+        assert kept[["n0", "n1"]].values.tolist() == [["ООО «Пример»", "Ереван"], ["Образец", "Camara"]]
+        assert about["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_a_stated_encoding_wins(tmp_path):
+    path = written(tmp_path, "Фирма\nПример\n".encode("cp866"))
+    with open_table(path, encoding="CP866") as opened:
+        assert (opened.header, opened.encoding) == (("Фирма",), "cp866")
+    with pytest.raises(InputError, match="not known"), open_table(path, encoding="cp99999"):
+        pass
+    with pytest.raises(InputError, match=r"t\.csv is not utf-8"), open_table(path, encoding="utf8"):
+        pass
+
+
+def test_reading_on_all_cores_gives_what_reading_on_one_gives(tmp_path):
+    generator = random.Random(5)
+    cells = ["a", "", " b ", '"x, y"', '""', '"q ""z"""', "ü", '5" disk 3" wide', "1.5"]
+    lines = [",".join(generator.choice(cells) for _ in range(generator.choice([3, 3, 3, 3, 2, 4]))) for _ in range(400_000)]
+    path = written(tmp_path, ("a,b,c\n" + "\n".join(line or "x" for line in lines)).encode())
+    with open_table(path) as opened:
+        assert len(opened.readings) == 2
+        together = frame(opened.store("together", lambda t: t.select("c0", "c1", "c2", "shape")))
+        alone = frame(opened.records.select("c0", "c1", "c2", "shape", "row"))
+        assert opened.n_lines == len(alone) + 1 == 400_001
+    pd.testing.assert_frame_equal(together.sort_values("row", ignore_index=True), alone.sort_values("row", ignore_index=True))
+
+
+@pytest.mark.parametrize(("content", "ways"), [
+    (b"a,b\n1,2\n", 2), (b"a,b\r\n1,2\r\n", 2), (b'a,b\n"1\n",2\n', 1), (b"a,b\n\n1,2\n", 1), (b"a,b\r1,2\r", 1), (b'a,b\n5",2\n', 1),
+    (b'a,b\n"5""",2\n', 2)])
+def test_fields_with_line_ends_are_read_on_one_core(tmp_path, content, ways):
+    with open_table(written(tmp_path, content)) as opened:
+        assert len(opened.readings) == ways
+
+
+def test_chunks_may_end_anywhere(tmp_path, monkeypatch):
+    content = 'a,b\r\n"é ""x""",2\r\n"3\r\n",é\r\n'.encode()
+    path = written(tmp_path, content)
+    expected = read(path)[0]
+    for size in range(1, len(content) + 1):
+        monkeypatch.setattr("chiptrail.loaders.reader._BYTES", size)
+        with open_table(path) as opened:
+            assert (opened.encoding, len(opened.readings)) == ("utf-8", 1)
+    pd.testing.assert_frame_equal(read(path)[0], expected)
+    assert expected["n0"].tolist() == ['é "x"', "3"]
+
+
+def test_a_sheet_of_a_workbook(tmp_path):
+    path = tmp_path / "t.xlsx"
+    with pd.ExcelWriter(path) as book:
+        pd.DataFrame([["Title of all", None, None, None], [None] * 4, ["as of", datetime(2022, 7, 20, 13, 5), None, None],
+                      ["code", "day", "value", "part"], ["0101", datetime(2022, 7, 20), 12, 0.25], [None] * 4,
+                      ["8542", date(2022, 7, 21), 1e7, None]]).to_excel(book, sheet_name="Data", header=False, index=False)
+        pd.DataFrame([["read me"]]).to_excel(book, sheet_name="About", header=False, index=False)
+    assert sheet_names(path) == ["Data", "About"]
+    kept, _, about = read(path)
+    assert (about["header"], about["encoding"]) == (("code", "day", "value", "part"), "xlsx")
+    assert kept[["n0", "n1", "n2", "n3"]].values.tolist() == [["0101", "2022-07-20", "12", "0.25"], ["8542", "2022-07-21", "10000000", ""]]
+    assert kept["row"].tolist() == [2, 3]
+    with open_table(path, sheet="Data", header_row=5) as opened:
+        assert opened.header == ("0101", "2022-07-20", "12", "0.25")
+    with pytest.raises(InputError, match="no sheet 'Dato'; it has 'Data', 'About'"), open_table(path, sheet="Dato"):
+        pass
+
+
+def test_several_tables_in_a_workbook_ask_for_the_sheet(tmp_path):
+    with pd.ExcelWriter(tmp_path / "t.xlsx") as book:
+        for name in ("one", "two"):
+            pd.DataFrame({"a": [name], "b": [1]}).to_excel(book, sheet_name=name, index=False)
+    with pytest.raises(InputError, match="'one', 'two'"), open_table(tmp_path / "t.xlsx"):
+        pass
+    with open_table(tmp_path / "t.xlsx", sheet="two") as opened:
+        assert opened.records.to_pyarrow()["c0"].to_pylist() == ["two"]
