@@ -44,7 +44,7 @@ ACTORS = (
     Column("country", TEXT, "ISO 3166 alpha-3 code of the seat; for a country its own code"),
 )
 TRADES = (
-    Column("trade_id", TEXT, "hash of the source file's sha256 and the row", required=True),
+    Column("trade_id", TEXT, "first digits of the source file's sha256, and the row", required=True),
     Column("seller_id", TEXT, "actor that sends the goods; by partner concept origin, the country of origin", required=True),
     Column("buyer_id", TEXT, "actor that receives the goods", required=True),
     Column("hs_code", TEXT, "Harmonized System code of 2 to 12 digits; empty if unknown or if product_set is given"),
@@ -106,7 +106,7 @@ LISTINGS = (
     Column("record_ref", TEXT, "file and row (the header is row 1)", required=True),
 )
 TOTALS = (
-    Column("total_id", TEXT, "hash of the source file's sha256 and the row", required=True),
+    Column("total_id", TEXT, "first digits of the source file's sha256, and the row", required=True),
     Column("reported_by", TEXT, "reporter (ISO 3166 alpha-3 or bloc code)", required=True),
     Column("partner", TEXT, "aggregate partner as reported, such as World or areas n.e.s.", required=True),
     *[c for c in TRADES if c.name in ("flow", "hs_code", "product_set", "hs_version", "period_start", "period_end", "value",

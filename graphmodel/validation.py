@@ -111,8 +111,10 @@ def _reference_problems(tables: Mapping[str, pd.DataFrame]) -> list[str]:
     problems = []
     for table, column, other, key in REFERENCES:
         frame = tables[table]
-        lost = frame[~frame[column].isin(tables[other][key]) & frame[column].ne("")]
-        if len(lost):
+        unknown = _different(frame[column])
+        unknown = unknown[unknown.ne("") & ~unknown.isin(tables[other][key])]
+        if len(unknown):
+            lost = frame[frame[column].isin(unknown)]
             problems.append(f"{table}.{column}: not in {other}.{key}{_samples(table, lost, column)}")
     return problems
 

@@ -274,10 +274,10 @@ def write_rejects(opened: Opened, checked: Checked, path: str | Path | None) -> 
 
 
 def record_columns(opened: Opened, table: ir.Table) -> dict[str, ir.StringValue]:
-    """The columns `id` (hash of the file's sha256 and the row) and `record_ref` (file and row) of a table."""
+    """The columns `id` (the file's hash and the row, so that ids sort as the file does) and `record_ref` (file and row)."""
     row = table["row"].cast("string")
     return {
-        "id": (ibis.literal(opened.sha256 + ":") + row).hexdigest("md5").substr(0, 20),
+        "id": ibis.literal(opened.sha256[:16] + "-") + row.lpad(10, "0"),
         "record_ref": ibis.literal(opened.file + ":") + row,
     }
 

@@ -110,13 +110,13 @@ def published_figures() -> pd.DataFrame:
 
 
 def _read(file: str) -> pd.DataFrame:
-    """A shipped file as text, with `record_ref` and `row_id`, the hash of the file's sha256 and the row."""
+    """A shipped file as text, with `record_ref` and `row_id`, the first digits of the file's sha256 and the row."""
     content = (_FOLDER / file).read_bytes()
     frame = pd.read_csv(BytesIO(content), dtype=str, keep_default_na=False, encoding="utf-8")
     sha256 = hashlib.sha256(content).hexdigest()
     rows = [str(row) for row in range(2, len(frame) + 2)]
     frame["record_ref"] = [f"{file}:{row}" for row in rows]
-    frame["row_id"] = [hashlib.md5(f"{sha256}:{row}".encode(), usedforsecurity=False).hexdigest()[:20] for row in rows]
+    frame["row_id"] = [f"{sha256[:16]}-{row:0>10}" for row in rows]
     return frame
 
 
