@@ -68,8 +68,9 @@ def summarise(trades: pd.DataFrame, key: list[str]) -> pd.DataFrame:
     rank = {basis: i for i, basis in enumerate(BASES)}
     weakness = trades["basis"].astype("category").cat.rename_categories(rank).astype("int64")
     table["basis"] = weakness.groupby(place).max().map(dict(enumerate(BASES))).astype("str")
-    for column, values in (("reported_by", "reported_by"), ("sources", "source_id"), ("record_refs", "record_ref")):
+    for column, values in (("reported_by", "reported_by"), ("sources", "source_id")):
         table[column] = _joined(trades[values], place, "; ")
+    table["record_refs"] = _listed(trades["record_ref"], place)
     table.insert(len(key), "value_usd", table["known_usd"].where(table["n_without_value"].eq(0)))
     return table
 
@@ -78,8 +79,21 @@ def _joined(values: pd.Series, place: np.ndarray, separator: str) -> pd.Series:
     """For each group the different values, sorted and joined; empty ones are left out."""
     given = values.ne("").to_numpy()
     _, first = combined([place[given], values[given]])
-    n = int(place.max()) + 1 if len(place) else 0
-    ends = np.cumsum(np.bincount(place[given][first], minlength=n))
-    texts = pa.array(values[given].iloc[first].astype("str"), type=pa.string())
+    return _text(values[given].iloc[first], place[given][first], int(place.max(initial=-1)) + 1, separator)
+
+
+def _listed(refs: pd.Series, place: np.ndarray) -> pd.Series:
+    """For each group its records in the order of the table, a record that makes several rows once."""
+    order = np.argsort(place, kind="stable")
+    texts, groups = refs.iloc[order].array, place[order]
+    fresh = np.ones(len(groups), dtype=bool)
+    fresh[1:] = (groups[1:] != groups[:-1]) | np.asarray(texts[1:] != texts[:-1], dtype=bool)
+    return _text(refs.iloc[order[fresh]], groups[fresh], int(place.max(initial=-1)) + 1, "; ")
+
+
+def _text(values: pd.Series, groups: np.ndarray, n: int, separator: str) -> pd.Series:
+    """The values of each group, which stand together, as one text."""
+    ends = np.cumsum(np.bincount(groups, minlength=n))
+    texts = pa.array(values.astype("str"), type=pa.string())
     lists = pa.ListArray.from_arrays(pa.array(np.r_[0, ends], type=pa.int32()), texts)
-    return pd.Series(pc.binary_join(lists, separator).to_pylist(), dtype="str")
+    return pd.Series(pc.binary_join(lists, separator), dtype="str")

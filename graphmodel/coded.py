@@ -21,7 +21,7 @@ def coded(trades: pd.DataFrame) -> pd.DataFrame:
         name: _category(trades[name]) if name in REPEATED or isinstance(trades[name].dtype, pd.CategoricalDtype) else trades[name]
         for name in trades.columns
     }
-    return pd.DataFrame(columns, index=trades.index)
+    return pd.DataFrame(columns, index=trades.index, copy=False)
 
 
 def plain(trades: pd.DataFrame) -> pd.DataFrame:

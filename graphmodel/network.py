@@ -95,7 +95,7 @@ def conform(frame: pd.DataFrame | None, table: str) -> pd.DataFrame:
     extra = [name for name in frame.columns if name not in columns]
     for name in sorted(extra, key=lambda n: (not str(n).startswith("x_"), str(n))):
         columns[name] = frame[name]
-    return pd.DataFrame(columns, index=frame.index)
+    return pd.DataFrame(columns, index=frame.index, copy=False)
 
 
 class TradeNetwork:

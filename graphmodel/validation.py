@@ -111,10 +111,9 @@ def _reference_problems(tables: Mapping[str, pd.DataFrame]) -> list[str]:
     problems = []
     for table, column, other, key in REFERENCES:
         frame = tables[table]
-        unknown = _different(frame[column])
-        unknown = unknown[unknown.ne("") & ~unknown.isin(tables[other][key])]
-        if len(unknown):
-            lost = frame[frame[column].isin(unknown)]
+        unknown = set(_different(frame[column]).tolist()) - set(tables[other][key].tolist()) - {""}
+        if unknown:
+            lost = frame[frame[column].isin(sorted(unknown))]
             problems.append(f"{table}.{column}: not in {other}.{key}{_samples(table, lost, column)}")
     return problems
 
