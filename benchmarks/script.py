@@ -11,22 +11,38 @@ def load(path: Path) -> pd.DataFrame:
     return pd.read_csv(path, dtype={"hs_code": str}, keep_default_na=False, parse_dates=["date"])
 
 
+def pairs(trades: pd.DataFrame) -> pd.DataFrame:
+    """Value and number of shipments by seller and buyer."""
+    return trades.groupby(["seller", "buyer"], as_index=False).agg(value_usd=("value_usd", "sum"), n_records=("value_usd", "size"))
+
+
 def graph(trades: pd.DataFrame) -> nx.DiGraph:
     """One edge per seller and buyer with value and number of shipments."""
-    pairs = trades.groupby(["seller", "buyer"], as_index=False).agg(value_usd=("value_usd", "sum"), n_records=("value_usd", "size"))
-    return nx.from_pandas_edgelist(pairs, "seller", "buyer", ["value_usd", "n_records"], create_using=nx.DiGraph)
+    return nx.from_pandas_edgelist(pairs(trades), "seller", "buyer", ["value_usd", "n_records"], create_using=nx.DiGraph)
 
 
-def hubs(trades: pd.DataFrame, since: str, until: str) -> pd.DataFrame:
-    """Inflow from the USA, outflow to Russia, the smaller of both by heading, and betweenness between the two, by hub."""
+def shipment_graph(trades: pd.DataFrame) -> nx.MultiDiGraph:
+    """One edge per shipment with what is needed to follow goods in the order of time."""
+    return nx.from_pandas_edgelist(trades, "seller", "buyer", ["hs_code", "date", "value_usd"], create_using=nx.MultiDiGraph)
+
+
+def legs(trades: pd.DataFrame, since: str, until: str) -> pd.DataFrame:
+    """Inflow from the USA, outflow to Russia, and the smaller of both by heading, by hub."""
     trades = trades[trades["date"].between(since, until)]
     trades = trades.assign(heading=trades["hs_code"].str[:4])
     from_origin, to_end = trades["seller_country"].eq("USA"), trades["buyer_country"].eq("RUS")
     inflow = trades[from_origin & ~to_end].groupby(["buyer", "heading"])["value_usd"].sum().rename_axis(["hub", "heading"])
     outflow = trades[to_end & ~from_origin].groupby(["seller", "heading"])["value_usd"].sum().rename_axis(["hub", "heading"])
-    legs = pd.DataFrame({"inflow": inflow, "outflow": outflow}).fillna(0.0)
-    legs["throughput"] = legs[["inflow", "outflow"]].min(axis=1)
-    table = legs.groupby("hub").sum()
+    found = pd.DataFrame({"inflow": inflow, "outflow": outflow}).fillna(0.0)
+    found["throughput"] = found[["inflow", "outflow"]].min(axis=1)
+    return found.groupby("hub").sum()
+
+
+def hubs(trades: pd.DataFrame, since: str, until: str) -> pd.DataFrame:
+    """The legs of each hub, and its betweenness between the USA and Russia."""
+    table = legs(trades, since, until)
+    trades = trades[trades["date"].between(since, until)]
+    from_origin, to_end = trades["seller_country"].eq("USA"), trades["buyer_country"].eq("RUS")
     net = nx.from_pandas_edgelist(trades, "seller", "buyer", create_using=nx.DiGraph)
     origins, ends = set(trades.loc[from_origin, "seller"]), set(trades.loc[to_end, "buyer"])
     scores = nx.betweenness_centrality_subset(net, sorted(origins), sorted(ends))
@@ -55,6 +71,30 @@ def routes(trades: pd.DataFrame, max_hops: int) -> list[tuple[float, tuple[str, 
                 if value is not None:
                     found.append((value, tuple(path), heading))
     return sorted(found, key=lambda route: (-route[0], route[1:]))
+
+
+def routes_with_one_hub(trades: pd.DataFrame, k: int) -> list[tuple[float, tuple[str, ...], str]]:
+    """The k best chains from the USA to Russia with at most one firm between: value, firms, heading.
+
+    Chains are joined on firm and heading and looked at in the order of what they can carry at most.
+    """
+    trades = trades.assign(heading=trades["hs_code"].str[:4])
+    from_origin, to_end = trades["seller_country"].eq("USA"), trades["buyer_country"].eq("RUS")
+    key = ["seller", "buyer", "heading"]
+    direct = trades[from_origin & to_end].groupby(key)["value_usd"].sum().nlargest(k)
+    found = [(value, (seller, buyer), heading) for (seller, buyer, heading), value in direct.items()]
+    sent, passed = (trades[part].groupby(key)["value_usd"].sum().reset_index() for part in (from_origin & ~to_end, to_end & ~from_origin))
+    chains = sent.merge(passed, left_on=["buyer", "heading"], right_on=["seller", "heading"], suffixes=("", "_on"))
+    chains["most"] = chains[["value_usd", "value_usd_on"]].min(axis=1)
+    shipments = trades.set_index(key)[["date", "value_usd"]].sort_index()
+    for row in chains.sort_values("most", ascending=False).itertuples():
+        if len(found) >= k and row.most < sorted(found, reverse=True)[k - 1][0]:
+            break
+        pairs = [(row.seller, row.buyer, row.heading), (row.buyer, row.buyer_on, row.heading)]
+        value = _smallest_leg([shipments.loc[[pair]] for pair in pairs])
+        if value is not None:
+            found.append((value, (row.seller, row.buyer, row.buyer_on), row.heading))
+    return sorted(found, key=lambda chain: -chain[0])[:k]
 
 
 def _smallest_leg(legs: list[pd.DataFrame]) -> float | None:

@@ -21,9 +21,9 @@ def by_origin(trades: pd.DataFrame) -> pd.Series:
 
 
 def concept_of(trades: pd.DataFrame) -> pd.Series:
-    """For each trade `origin` (an import told by country of origin) or `dispatched` (everything else)."""
+    """For each trade `origin` (an import told by country of origin) or `dispatched` (everything else), as categories."""
     names = pd.Index(["dispatched", "origin"], dtype="str")
-    return pd.Series(pd.Categorical.from_codes(by_origin(trades).to_numpy().astype("int8"), names), index=trades.index).astype("str")
+    return pd.Series(pd.Categorical.from_codes(by_origin(trades).to_numpy().astype("int8"), names), index=trades.index)
 
 
 def goods_code(trades: pd.DataFrame) -> pd.Series:

@@ -31,7 +31,7 @@ import networkx as nx
 import numpy as np
 import pandas as pd
 
-from chiptrail.graphmodel.coded import combined
+from chiptrail.graphmodel.coded import combined, constant
 from chiptrail.graphmodel.countries import GROUPS
 from chiptrail.graphmodel.errors import UnknownNameError
 from chiptrail.graphmodel.periods import precision
@@ -81,6 +81,8 @@ def left_aside(
     """
     if prefer not in PREFER:
         raise UnknownNameError("preference", prefer, PREFER, "choose exporter or importer")
+    if level == "firms" and all(column.nunique() < 2 for column in (trades["source_id"], trades["reported_by"], _outward(trades))):
+        return constant("", trades.index)
     reason = np.full(len(trades), "", dtype=object)
     if level == "countries":
         _repeats(trades, reason)
@@ -100,7 +102,7 @@ class _Table:
     """Trades as the comparison needs them: columns as arrays, and rows when they are asked for."""
 
     def __init__(self, trades: pd.DataFrame, level: str, prefer: str, retrieved: Mapping[str, str]) -> None:
-        outward = trades["flow"].isin(["export", "re-export"])
+        outward = _outward(trades)
         self.other_side = (outward if prefer == "importer" else ~outward).to_numpy()
         self.start, self.end = (_days(trades[day], missing) for day, missing in (("period_start", _FIRST), ("period_end", _LAST)))
         self.code = goods_code(trades).astype("category")
@@ -130,6 +132,10 @@ class _Table:
                 places.tolist(), self.telling[places].tolist(), start.tolist(), end.tolist(), self.code.iloc[places].tolist(),
                 self.other_side[places].tolist(), *texts, strict=True)
         ]
+
+
+def _outward(trades: pd.DataFrame) -> pd.Series:
+    return trades["flow"].isin(["export", "re-export"])
 
 
 def _contested(table: _Table, reason: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -4,7 +4,7 @@ A leg holds intervals, one per record; a moment may be chosen anywhere in any of
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 
 Spans = list[tuple[float, float]]
 
@@ -27,9 +27,16 @@ def reach(before: Spans, leg: Spans, wait: float | None) -> Spans:
     if wait is None:
         earliest = before[0][0]
         return [(max(earliest, s), e) for s, e in leg if e >= earliest]
-    found = [
-        (max(lo, s), min(hi + wait, e)) for s, e in leg for lo, hi in before if max(lo, s) <= min(hi + wait, e)
-    ]
+    window = union([(lo, hi + wait) for lo, hi in before if hi + wait >= lo])
+    found: Spans = []
+    first = 0
+    for s, e in leg:
+        while first < len(window) and window[first][1] < s:
+            first += 1
+        for lo, hi in islice(window, first, None):
+            if lo > e:
+                break
+            found.append((max(lo, s), min(hi, e)))
     return union(found)
 
 

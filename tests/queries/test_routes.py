@@ -89,6 +89,14 @@ def test_links_only_at_the_ends_and_within_their_case(build):
     assert supply_routes(network, origins=["USA"], destinations=["w:x"], concept="dispatched").empty
 
 
+def test_a_weapon_follows_a_trade_and_never_a_brand_alone(build):
+    rows = [("m.USA", "b.HKG", "8542", "2022-01", 2.0), ("b.HKG", "d.RUS", "8542", "2022-02", 3.0)]
+    network = build(rows, level="firms", links=[("brand", "m.USA", "b.HKG"), ("makes_weapon", "b.HKG", "w:x")])
+    table = supply_routes(network, origins=["USA"], destinations=["d.RUS", "w:x"])
+    kinds = {"→".join(leg["kind"]) for _, leg in table.groupby("route")}
+    assert kinds == {"brand→trade", "trade→trade", "trade→makes_weapon"}
+
+
 def test_customs_origin_can_only_begin_a_route(build):
     by_origin = {"flow": "import", "partner_concept": "origin"}
     rows = [("USA", "CHN", "8542", "2022", 9.0, by_origin), ("CHN", "KAZ", "8542", "2022", 8.0, by_origin),
