@@ -6,14 +6,13 @@ sources, so the answers stay comparable.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import networkx as nx
 import numpy as np
+from entry import Entry
 
 from chiptrail.queries import kernels
 
-Row = tuple[str, str, Callable[[], Any], Callable[[], Any], Callable[[Any, Any], None]]
 SAMPLE = 256
 
 
@@ -27,8 +26,8 @@ def network(actors: int, flows: int, seed: int) -> kernels.Graph:
     return kernels.graph_of(pairs // actors, pairs % actors, np.exp(rng.normal(9, 2, len(pairs))), actors)
 
 
-def entries(actors: int, flows: int, seed: int) -> Iterator[Row]:
-    """Entries for a network of this size."""
+def entries(actors: int, flows: int, seed: int, *, paths: bool = True) -> Iterator[Entry]:
+    """Entries for a network of this size; those that walk paths, and communities, take networkx hours on a large one."""
     graph = network(actors, flows, seed)
     lengths = graph.values.max() / graph.values
     theirs = nx.DiGraph()
@@ -46,23 +45,25 @@ def entries(actors: int, flows: int, seed: int) -> Iterator[Row]:
 
     for digits in (12, 6):
         tolerance = 10.0 ** -digits
-        yield (f"PageRank, mean error 1e-{digits}", size, lambda t=tolerance: kernels.pagerank(graph, tolerance=t),
+        yield Entry(f"PageRank, mean error 1e-{digits}", size, lambda t=tolerance: kernels.pagerank(graph, tolerance=t),
                lambda t=tolerance: nx.pagerank(theirs, weight="value_usd", tol=t, max_iter=1000), _check_ranks(tolerance))
-    yield "components, weak and strong", size, lambda: _our_components(graph), lambda: _their_components(theirs), _check_groups
-    yield ("closeness by value", part, lambda: kernels.shortest_paths(*arrays, some, everyone[:0], lengths),
+    yield Entry("components, weak and strong", size, lambda: _our_components(graph), lambda: _their_components(theirs), _check_groups)
+    if not paths:
+        return
+    yield Entry("closeness by value", part, lambda: kernels.shortest_paths(*arrays, some, everyone[:0], lengths),
            lambda: _distances(theirs, some), _check_distances)
-    yield ("betweenness, exact", part, lambda: kernels.shortest_paths(*arrays, some, everyone).betweenness,
+    yield Entry("betweenness, exact", part, lambda: kernels.shortest_paths(*arrays, some, everyone).betweenness,
            lambda: nx.betweenness_centrality_subset(theirs, some.tolist(), everyone.tolist()), check_scores)
-    yield ("betweenness by value, exact", part, lambda: kernels.shortest_paths(*arrays, some, everyone, lengths).betweenness,
+    yield Entry("betweenness by value, exact", part, lambda: kernels.shortest_paths(*arrays, some, everyone, lengths).betweenness,
            lambda: nx.betweenness_centrality_subset(theirs, some.tolist(), everyone.tolist(), weight="distance"), check_scores)
-    yield (f"betweenness between {len(origins):,} origins and {len(ends):,} destinations", size,
+    yield Entry(f"betweenness between {len(origins):,} origins and {len(ends):,} destinations", size,
            lambda: kernels.betweenness_between(*arrays, origins, ends),
            lambda: nx.betweenness_centrality_subset(theirs, origins.tolist(), ends.tolist()), check_scores)
     both = _both_directions(graph)
     undirected = nx.Graph()
     undirected.add_nodes_from(range(actors))
     undirected.add_weighted_edges_from(zip(*(x.tolist() for x in (both.tails(), *both[1:])), strict=True))
-    yield ("communities", size, lambda: kernels.communities(both),
+    yield Entry("communities", size, lambda: kernels.communities(both),
            lambda: nx.community.louvain_communities(undirected, weight="weight", seed=0), _check_communities(both, undirected))
 
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import networkx as nx
 import numpy as np
 import pandas as pd
+from entry import Entry
 
 import chiptrail as ct
 
@@ -33,10 +34,8 @@ RANKS: dict[str, Callable[[Found], tuple]] = {
 }
 
 
-Question = tuple[str, str, Callable[[], Any], Callable[[], Any], Callable[[Any, Any], None]]
 
-
-def entries(network: ct.TradeNetwork, trades: pd.DataFrame, size: str, max_hops: int = 3) -> Iterator[Question]:
+def entries(network: ct.TradeNetwork, trades: pd.DataFrame, size: str, max_hops: int = 3) -> Iterator[Entry]:
     """Name, size, both sides and check of questions for best, hop-limited and time-ordered routes.
 
     The shipments are the same on both sides: as a network, and as `script.load` reads them.
@@ -46,7 +45,7 @@ def entries(network: ct.TradeNetwork, trades: pd.DataFrame, size: str, max_hops:
         ("10 earliest routes", {"k": 10, "by": "arrival"}), ("10 best routes, waits of 30 days", {"k": 10, "max_wait_days": 30}),
     ]
     for name, asked in questions:
-        yield (
+        yield Entry(
             f"{name}, up to {max_hops} legs", size,
             lambda asked=asked: ct.supply_routes(network, origins=["USA"], destinations=["RUS"], max_hops=max_hops, **asked),
             lambda asked=asked: brute_force(trades, max_hops=max_hops, **asked), check_routes,

@@ -3,18 +3,20 @@
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-Row = tuple[str, str, Callable[[], Any], Callable[[], Any], Callable[[Any, Any], None]]
+from entry import Entry
 
 
-def entries() -> Iterator[Row]:
+def entries() -> Iterator[Entry]:
     """The help page against `python -c pass`: the difference of the two times is what chiptrail itself takes."""
     command = Path(sys.executable).with_name("chiptrail")
     words = [str(command) if command.exists() else shutil.which("chiptrail") or "chiptrail", "--help"]
-    yield "chiptrail --help, beside python -c pass", "", lambda: output(words), lambda: output([sys.executable, "-c", "pass"]), check_help
+    yield Entry(
+        "chiptrail --help, beside python -c pass", "", lambda: output(words), lambda: output([sys.executable, "-c", "pass"]), check_help,
+        "Python alone",
+    )
 
 
 def output(words: list[str]) -> str:

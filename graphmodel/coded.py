@@ -24,6 +24,12 @@ def coded(trades: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns, index=trades.index, copy=False)
 
 
+def numbered(trades: pd.DataFrame, actor_ids: pd.Series) -> pd.DataFrame:
+    """The coded trades with all actors as categories of sellers and buyers, so that their codes are the actors' numbers."""
+    ids = pd.Index(actor_ids)
+    return trades.assign(**{side: trades[side].cat.set_categories(ids) for side in ("seller_id", "buyer_id")})
+
+
 def plain(trades: pd.DataFrame) -> pd.DataFrame:
     """The trades with every text spelt out."""
     texts = [str(name) for name, dtype in trades.dtypes.items() if isinstance(dtype, pd.CategoricalDtype)]

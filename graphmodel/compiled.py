@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from chiptrail.graphmodel.selection import by_origin
 
@@ -81,15 +83,17 @@ def compile_trades(trades: pd.DataFrame, actor_ids: pd.Series) -> Compiled:
     return Compiled(
         actors=actors, goods=goods, seller=seller, buyer=buyer, code=code[order], start=start[order], end=end[order],
         value_usd=trades["value_usd"].to_numpy()[order], by_origin=by_origin(trades).to_numpy()[order],
-        row=order, sold=_bounds(seller, len(actors)), bought=_bounds(buyer, len(actors)),
-        purchases=np.argsort(buyer, kind="stable").astype(np.int32),
+        row=order, sold=_bounds(seller, len(actors)), bought=_bounds(buyer, len(actors)), purchases=_by_number(buyer),
     )
 
 
 def numbers(ids: pd.Series, actors: np.ndarray) -> np.ndarray:
-    """Number of each row's actor, given as categories, among the sorted ids."""
-    place = np.searchsorted(actors, np.asarray(ids.cat.categories, dtype=object)).astype(np.int32)
-    return place[ids.cat.codes.to_numpy()] if len(place) else np.empty(0, dtype=np.int32)
+    """Number of each row's actor, given as categories, among the sorted ids; every category is one of them."""
+    codes, held = ids.cat.codes.to_numpy(), ids.cat.categories
+    if not len(codes) or len(held) == len(actors):
+        return codes.astype(np.int32)
+    known = pa.array(actors, type=pa.large_string())
+    return pc.index_in(pa.array(held, type=pa.large_string()), value_set=known).to_numpy().astype(np.int32)[codes]
 
 
 def _goods(trades: pd.DataFrame) -> tuple[tuple[str, ...], np.ndarray]:
@@ -124,8 +128,12 @@ def _order(seller: np.ndarray, start: np.ndarray) -> np.ndarray:
     days = int(day.max()) + 1
     if int(seller.max() + 1) * days >= 2**62 // len(seller):
         return np.lexsort((start, seller)).astype(np.int32)
-    key = (seller.astype(np.int64) * days + day) * len(seller) + np.arange(len(seller))
-    return np.argsort(key).astype(np.int32)
+    return _by_number(seller.astype(np.int64) * days + day)
+
+
+def _by_number(numbers: np.ndarray) -> np.ndarray:
+    """Places in the order of the numbers, then of places; a sort of different keys is faster than a stable one."""
+    return np.argsort(numbers.astype(np.int64) * len(numbers) + np.arange(len(numbers))).astype(np.int32)
 
 
 def _bounds(numbers: np.ndarray, n: int) -> np.ndarray:

@@ -11,7 +11,7 @@ import networkx as nx
 import pandas as pd
 
 from chiptrail.graphmodel.aggregate import flows
-from chiptrail.graphmodel.coded import REPEATED, coded, constant, joined, plain
+from chiptrail.graphmodel.coded import REPEATED, coded, constant, joined, numbered, plain
 from chiptrail.graphmodel.compiled import Compiled, compile_trades
 from chiptrail.graphmodel.countries import country_name
 from chiptrail.graphmodel.errors import InputError, NotComparableError
@@ -130,6 +130,7 @@ class TradeNetwork:
         check_tables(level, tables)
         self._level = level
         self._tables = {name: _sorted(frame, name) for name, frame in tables.items()}
+        self._tables["trades"] = numbered(self._tables["trades"], self._tables["actors"]["actor_id"])
         self._views: dict[str, Any] = {}
 
     @classmethod

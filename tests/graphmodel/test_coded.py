@@ -85,5 +85,5 @@ def test_joined_networks_have_the_texts_of_all(build):
     both = concat([first, second])
     plain_rows = pd.concat([first.trades, second.trades], ignore_index=True)
     assert both.trades.drop(columns="x_note").equals(plain_rows.drop(columns="x_note").sort_values("trade_id", ignore_index=True))
-    assert both.coded_trades["seller_id"].cat.categories.tolist() == ["ARM", "KAZ", "USA"]
+    assert both.coded_trades["seller_id"].cat.categories.tolist() == both.actors["actor_id"].tolist() == ["ARM", "KAZ", "RUS", "USA"]
     assert concat([second, first]).equals(both)

@@ -1,0 +1,39 @@
+"""A question put to chiptrail and to a peer in the same run: answers compared, times measured."""
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+REPEATS, SECONDS = 5, 20.0
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A question put to both sides, and how to check that their answers are the same."""
+
+    name: str
+    size: str
+    ours: Callable[[], Any]
+    theirs: Callable[[], Any]
+    check: Callable[[Any, Any], None]
+    peer: str = "networkx"
+
+
+def measured(entry: Entry) -> dict[str, str]:
+    """A row of the table: both sides in turn, up to 5 times or 20 seconds; raises AssertionError where the answers differ."""
+    times: dict[str, list[float]] = {"ours": [], "theirs": []}
+    while len(times["ours"]) < REPEATS and sum(times["ours"] + times["theirs"]) < SECONDS:
+        answers = {}
+        for side, question in (("theirs", entry.theirs), ("ours", entry.ours)):
+            start = time.perf_counter()
+            answers[side] = question()
+            times[side].append(time.perf_counter() - start)
+        if len(times["ours"]) == 1:
+            entry.check(answers["ours"], answers["theirs"])
+    ours, theirs = statistics.median(times["ours"]), statistics.median(times["theirs"])
+    return {
+        "question": entry.name, "size": entry.size, "chiptrail": f"{ours:.3g} s", "peer": f"{theirs:.3g} s",
+        "peer / chiptrail": f"{theirs / ours:.2g}", "who": entry.peer, "runs": str(len(times["ours"])),
+    }
