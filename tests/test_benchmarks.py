@@ -12,37 +12,67 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 
+NAMES = ("run", "entry", "files", "views", "measures", "routes", "whole", "startup", "generate", "script")
+QUESTIONS = {
+    "files": ("load a file", "build the graph", "transit hubs of a year", "ten best routes, 3 legs"),
+    "views": ("view of the network",),
+    "measures": ("PageRank", "components", "closeness by value", "betweenness, exact", "communities"),
+    "questions": ("transit hubs of a year", "10 best routes", "100 best routes", "10 routes of fewest legs", "10 earliest routes"),
+    "startup": ("chiptrail --help",),
+    "whole": ("read and aggregate", "load, hubs, routes"),
+}
+SCALES = {"files": 0.01, "views": 0.01, "measures": 0.01, "questions": 0.005, "startup": 1.0, "whole": 0.0005}
+
+
 @pytest.fixture
 def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     """The module `run`, imported the way the script is run: with its folder on the path."""
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    names = ("run", "generate", "script")
-    for name in names:
+    for name in NAMES:
         monkeypatch.delitem(sys.modules, name, raising=False)
     yield importlib.import_module("run")
-    for name in names:
+    for name in NAMES:
         sys.modules.pop(name, None)
 
 
+def test_every_group_is_asked(bench: ModuleType) -> None:
+    assert set(bench.GROUPS) == set(QUESTIONS)
+    page = bench.PAGE.read_text(encoding="utf-8")
+    for group in bench.GROUPS:
+        assert page.count(f"<!-- {group}: begin -->") == page.count(f"<!-- {group}: end -->") == 1
+
+
+@pytest.mark.parametrize("group", QUESTIONS)
 def test_answers_agree_and_the_page_is_written(
-    bench: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    bench: ModuleType, group: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(bench, "REPEATS", 1)
+    monkeypatch.setattr(importlib.import_module("entry"), "REPEATS", 1)
     page = tmp_path / "page.md"
-    page.write_text(f"before\n{bench.BEGIN}\nold\n{bench.END}\nafter\n", encoding="utf-8")
-    monkeypatch.setattr("sys.argv", ["run.py", "--rows", "2000", "--seed", "7", "--page", str(page)])
+    page.write_text(f"before\n<!-- {group}: begin -->\nold\n<!-- {group}: end -->\nafter\n", encoding="utf-8")
+    scale = str(SCALES[group])
+    monkeypatch.setattr("sys.argv", ["run.py", "--group", group, "--scale", scale, "--seed", "7", "--page", str(page)])
     bench.main()
     text = page.read_text(encoding="utf-8")
-    assert text.startswith(f"before\n{bench.BEGIN}\nMeasured on ")
-    assert text.endswith(f" |\n{bench.END}\nafter\n")
+    assert text.startswith(f"before\n<!-- {group}: begin -->\nMeasured on ")
+    assert text.endswith(f" |\n<!-- {group}: end -->\nafter\n")
     assert "old" not in text
-    for question in ("load a file", "build the graph", "transit hubs of a year", "ten best routes, 3 legs"):
-        assert f"| {question} | " in text
-    assert "script / chiptrail" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    for question in QUESTIONS[group]:
+        assert f"| {question}" in text
+        assert question in printed
+
+
+def test_a_wrong_answer_of_the_whole_job_is_noticed(bench: ModuleType) -> None:
+    whole = importlib.import_module("whole")
+    good = whole.Run({"hubs": [["A", 1.0]]}, {"job": 1.0}, 1.0)
+    whole.check({"ours": good, "theirs": good})
+    for wrong in ({"hubs": [["A", 1.1]]}, {"hubs": [["B", 1.0]]}, {}):
+        with pytest.raises(AssertionError):
+            whole.check({"ours": whole.Run(wrong, {}, 1.0), "theirs": good})
 
 
 def test_a_wrong_answer_is_noticed(bench: ModuleType, tmp_path: Path) -> None:
-    for entry in bench.entries(tmp_path, 2000, 7):
+    for entry in importlib.import_module("files").entries(tmp_path, 2000, 7):
         ours, theirs = entry.ours(), entry.theirs()
         if entry.name.startswith("load"):
             wrong = theirs.assign(weight_kg=theirs["weight_kg"] * 1.001)
