@@ -132,7 +132,7 @@ def test_communities_have_no_lower_modularity_than_networkx(campaign, monkeypatc
         reached = kernels.modularity(graph, labels)
         groups = [set(np.flatnonzero(labels == label).tolist()) for label in set(labels)]
         assert reached == pytest.approx(nx.community.modularity(made, groups))
-        assert reached >= nx.community.modularity(made, asked)
+        assert reached >= nx.community.modularity(made, asked) - 1e-12
 
 
 @pytest.mark.soak
