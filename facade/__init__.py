@@ -26,6 +26,12 @@ _HOME = {
     "load_comtrade": "loaders.comtrade",
     "load_shipments": "loaders.shipments",
     "load_tables": "loaders.tables",
+    "find_mentions": "loaders.mentions",
+    "mention_errors": "loaders.mentions",
+    "mention_faults": "loaders.mentions",
+    "mentions_in": "loaders.mentions",
+    "read_labelled": "loaders.mentions",
+    "read_parts": "loaders.mentions",
     "centrality": "queries.centrality",
     "communities": "queries.communities",
     "components": "queries.communities",
@@ -65,6 +71,12 @@ if TYPE_CHECKING:
     from chiptrail.loaders.bundled import published_figures as published_figures
     from chiptrail.loaders.comext import load_comext as load_comext
     from chiptrail.loaders.comtrade import load_comtrade as load_comtrade
+    from chiptrail.loaders.mentions import find_mentions as find_mentions
+    from chiptrail.loaders.mentions import mention_errors as mention_errors
+    from chiptrail.loaders.mentions import mention_faults as mention_faults
+    from chiptrail.loaders.mentions import mentions_in as mentions_in
+    from chiptrail.loaders.mentions import read_labelled as read_labelled
+    from chiptrail.loaders.mentions import read_parts as read_parts
     from chiptrail.loaders.shipments import load_shipments as load_shipments
     from chiptrail.loaders.tables import load_tables as load_tables
     from chiptrail.queries.centrality import centrality as centrality

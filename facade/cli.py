@@ -146,6 +146,7 @@ def load(
 ) -> None:
     """Read files into a network and say for each how many rows were read, kept, and rejected for which reason."""
     from chiptrail import loading, show
+    from chiptrail.graphmodel.storage import check_place
 
     own = {"--mapping": (mapping, Format.shipments), "--map": (roles, Format.shipments), "--hs-version": (hs_version, Format.baci),
            "--level": (level, Format.tables)}
@@ -155,6 +156,7 @@ def load(
     columns = dict(_role(text) for text in roles or ())
     asked: dict[str, Any] = {"products": _products(products), "since": since, "until": until,
                              "countries": _names(countries) if countries else None}
+    check_place(out)
     loading.check_question(**asked, mapping=mapping)
     units, notes = loading.files_meant(files, tables=file_format is Format.tables)
     more: dict[Format, dict[str, Any]] = {
@@ -340,8 +342,7 @@ def propose_mapping(
         text = mapping_text(propose(file))
     typer.echo(show.printable(text))
     target = out or Path(f"{file.name.split('.')[0]}.toml")
-    terminal = sys.stdin.isatty() and sys.stdout.isatty()
-    if terminal:
+    if terminal():
         replaces = " and replace what is there" if target.exists() else ""
         if not typer.confirm(f"Is this right? Write it to {show.plain(str(target))}{replaces}?", default=False):
             return
@@ -443,6 +444,11 @@ def open_network(name: str) -> "TradeNetwork":
         if name.startswith("bundled:"):
             raise ct.UnknownNameError("bundled network", name, BUNDLED, f"known: {', '.join(BUNDLED)}")
         return ct.TradeNetwork.load(name)
+
+
+def terminal() -> bool:
+    """Whether somebody sits there who can be asked."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def answer(

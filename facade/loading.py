@@ -117,9 +117,11 @@ def reader(file_format: str, **asked: Any) -> Callable[[Unit], "TradeNetwork"]:
     """The function that reads files of a format."""
     import chiptrail as ct
 
-    load: Callable[..., TradeNetwork] = {"comtrade": ct.load_comtrade, "comext": ct.load_comext, "baci": ct.load_baci, "shipments": ct.load_shipments,
-            "tables": ct.load_tables}[file_format]  # type: ignore[assignment]
-    return lambda unit: load(*unit, **asked)
+    loaders: dict[str, Callable[..., TradeNetwork]] = {
+        "comtrade": ct.load_comtrade, "comext": ct.load_comext, "baci": ct.load_baci, "shipments": ct.load_shipments,
+        "tables": ct.load_tables,
+    }
+    return lambda unit: loaders[file_format](*unit, **asked)
 
 
 def read_each(units: Sequence[Unit], read: Callable[[Unit], "TradeNetwork"], step: Step) -> list[Loaded]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -152,12 +153,25 @@ def _all_goods(rows: list[dict], exact: frozenset[str] | None) -> bool:
 
 
 def overlaps(covered: frozenset[str], codes: frozenset[str]) -> bool:
-    """Whether covered products and the codes of a question have goods in common; `*` covers all."""
+    """Whether covered products and the codes of a question have goods in common; `*` covers all.
+
+    Examples
+    --------
+    >>> overlaps(frozenset({"8541+8542"}), frozenset({"854231"})), overlaps(frozenset({"854231"}), frozenset({"8541"}))
+    (True, False)
+    """
     if "*" in covered or "*" in codes:
         return True
-    wide = {part for code in covered for part in code.split("+")}
-    asked = {part for code in codes for part in code.split("+")}
-    return any(a.startswith(b) or b.startswith(a) for a in wide for b in asked)
+    few, many = (covered, codes) if len(covered) < len(codes) else (codes, covered)
+    parts, begun = _beginnings(many)
+    return any(code in begun or any(code[:n] in parts for n in range(len(code))) for code in _beginnings(few)[0])
+
+
+@lru_cache(maxsize=65_536)
+def _beginnings(codes: frozenset[str]) -> tuple[frozenset[str], frozenset[str]]:
+    """The codes, sets taken apart, and all texts with which any of them begins."""
+    parts = frozenset(part for code in codes for part in code.split("+"))
+    return parts, frozenset(part[:n] for part in parts for n in range(len(part) + 1))
 
 
 def _inside(row: dict, first: pd.Timestamp | None, last: pd.Timestamp | None) -> Span | None:

@@ -32,9 +32,8 @@ def write_folder(folder: str | Path, level: str, tables: Mapping[str, pd.DataFra
         If the folder exists and holds something other than a saved network.
     """
     target = Path(folder)
+    check_place(target)
     if target.exists() and not (target / "network.json").is_file():
-        if not target.is_dir() or any(target.iterdir()):
-            raise ChiptrailError(f"{target} exists and is no saved network; choose another folder")
         target.rmdir()
     target.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}-{os.getpid()}-", dir=target.parent))
@@ -54,6 +53,19 @@ def write_folder(folder: str | Path, level: str, tables: Mapping[str, pd.DataFra
         shutil.rmtree(fresh, ignore_errors=True)
     _clear_remains(target)
     return target
+
+
+def check_place(folder: str | Path) -> None:
+    """Nothing; raises where a network cannot be saved.
+
+    Raises
+    ------
+    ChiptrailError
+        If the folder exists and holds something other than a saved network.
+    """
+    target = Path(folder)
+    if target.exists() and not (target / "network.json").is_file() and (not target.is_dir() or any(target.iterdir())):
+        raise ChiptrailError(f"{target} exists and is no saved network; choose another folder")
 
 
 def read_folder(folder: str | Path) -> tuple[str, dict[str, pd.DataFrame]]:

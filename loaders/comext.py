@@ -20,7 +20,7 @@ from chiptrail.graphmodel.errors import InputError, UnknownNameError
 from chiptrail.graphmodel.network import TradeNetwork, concat, conform, country_actors
 from chiptrail.graphmodel.periods import parse_period
 from chiptrail.loaders.exchange import usd_rates
-from chiptrail.loaders.reader import Opened, open_table, require_columns
+from chiptrail.loaders.reader import Opened, open_table, require_columns, retrieved_on
 from chiptrail.loaders.records import (
     REPEAT,
     Checked,
@@ -153,7 +153,7 @@ def _load(path: Path, asked: dict[str, Any], keep_rejects: str | Path | None) ->
         trades = network_frame(rows.filter(rows["place"] == "country"), "trades")
         totals = network_frame(rows.filter(rows["place"] == "total"), "totals")
         coverage = _coverage(checked.kept, source_id)
-        source = _source(opened, checked, source_id, unused)
+        source = _source(opened, checked, source_id, unused).assign(retrieved=retrieved_on(path, opened.sha256))
     return TradeNetwork(
         level="countries", actors=country_actors({*trades["seller_id"].unique(), *trades["buyer_id"].unique()}), trades=trades,
         totals=totals, coverage=coverage, sources=source,

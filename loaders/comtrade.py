@@ -15,7 +15,7 @@ from chiptrail.graphmodel.errors import InputError, UnknownNameError
 from chiptrail.graphmodel.network import TradeNetwork, concat, conform, country_actors, empty
 from chiptrail.graphmodel.periods import parse_period, precision
 from chiptrail.graphmodel.schema import TABLES
-from chiptrail.loaders.reader import Opened, open_table, require_columns
+from chiptrail.loaders.reader import Opened, open_table, require_columns, retrieved_on
 from chiptrail.loaders.records import (
     REPEAT,
     Checked,
@@ -156,7 +156,7 @@ def _load(path: Path, asked: dict[str, Any], keep_rejects: str | Path | None) ->
         totals = _of(rows.filter(rows["place"] == "total"), "totals")
         coverage = _coverage(checked, source_id)
         note = _note(opened, unused, trades, totals)
-        source = _source(opened, checked, source_id, note)
+        source = _source(opened, checked, source_id, note).assign(retrieved=retrieved_on(path, opened.sha256))
     return TradeNetwork(
         level="countries", actors=country_actors([*trades["seller_id"], *trades["buyer_id"]]), trades=trades,
         totals=totals, coverage=coverage, sources=source,

@@ -190,7 +190,7 @@ def body_of(answer: Answer) -> bytes:
     return _unpacked(answer.path.read_bytes())
 
 
-def write_table(path: Path, lines: Iterable[str], question: Mapping[str, object], answers: Sequence[Answer]) -> Path:
+def write_answers(path: Path, lines: Iterable[str], question: Mapping[str, object], answers: Sequence[Answer]) -> Path:
     """The table made of answers, written whole or not at all, with a note of the same stem beside it."""
     rows = -1
     with _whole(path) as file:
@@ -215,20 +215,6 @@ def csv_line(fields: Sequence[str]) -> str:
 def question_name(service: Service, question: Mapping[str, object]) -> str:
     """A name for a table that the question alone decides."""
     return f"{service.name}-{hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()[:12]}"
-
-
-def retrieved_on(path: Path, sha256: str) -> str:
-    """The day on which the oldest answer behind a fetched table was retrieved (UTC), `""` if nothing says so.
-
-    Parameters
-    ----------
-    path, sha256
-        The table and its hash: the note beside it counts only if it is of this very table.
-    """
-    note = _read_note(path.with_suffix(".json"))
-    day = note.get("retrieved")
-    sound = note.get("sha256") == sha256 and isinstance(day, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", day)
-    return str(day) if sound else ""
 
 
 class _Desk:

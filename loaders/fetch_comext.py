@@ -27,7 +27,7 @@ from chiptrail.loaders.downloads import (
     not_asked,
     question_name,
     refused,
-    write_table,
+    write_answers,
 )
 
 BASE = "https://ec.europa.eu/eurostat/api/comext/dissemination"
@@ -116,7 +116,7 @@ def fetch_comext(
     service = _service(base, limits)
     answers = download(Path(folder), service, request, limits, refresh=refresh, progress=progress)
     question = {"base": base, "dataset": DATASET, **request}
-    return write_table(Path(folder) / f"{question_name(service, question)}.csv", _lines(answers), question, answers)
+    return write_answers(Path(folder) / f"{question_name(service, question)}.csv", _lines(answers), question, answers)
 
 
 def comext_code(country: str) -> str:

@@ -26,7 +26,7 @@ from chiptrail.loaders.downloads import (
     not_asked,
     question_name,
     refused,
-    write_table,
+    write_answers,
 )
 
 BASE = "https://comtradeapi.un.org"
@@ -119,7 +119,7 @@ def fetch_comtrade(
     service = _service(base, key, frequency, limits)
     answers = download(Path(folder), service, request, limits, refresh=refresh, progress=progress)
     question = {"base": base, "preview": not key, "frequency": frequency, **request}
-    return write_table(Path(folder) / f"{question_name(service, question)}.csv", _lines(answers), question, answers)
+    return write_answers(Path(folder) / f"{question_name(service, question)}.csv", _lines(answers), question, answers)
 
 
 def comtrade_code(country: str) -> str:

@@ -209,15 +209,28 @@ def fitting(header: Sequence[str], file: str) -> Mapping:
         try:
             fits.append((len(choose(mapping, header, file)), name, mapping))
         except InputError:
-            if not name and difflib.get_close_matches("exporter", [_plain(n) for n in header], n=1, cutoff=0.8):
-                raise
+            continue
     if not fits:
         choose(own, header, file)
     most = max(n for n, _, _ in fits)
     best = [(name, mapping) for n, name, mapping in fits if n == most]
     if len(best) > 1:
         raise InputError(f"{file}: the mappings {' and '.join(name for name, _ in best)} fit equally; say which (mapping=)")
+    if not best[0][0]:
+        _refuse_near_misses(header, file)
     return best[0][1]
+
+
+def _refuse_near_misses(header: Sequence[str], file: str) -> None:
+    """Raises where a column is named almost as a role that no column has: it may be that column under a new name."""
+    plain = {_plain(name): name for name in header}
+    for name in sorted(plain.keys() - ROLES.keys()):
+        near = difflib.get_close_matches(name, [role for role in ROLES if role not in plain], n=1, cutoff=0.8)
+        if near:
+            raise InputError(
+                f"{file}: column {plain[name][:60]!r} is not known and there is no {near[0]!r}: is it that column under a new name? "
+                f"Rename it, or map it ({near[0]}=column)"
+            )
 
 
 def propose(path: str | Path, *, encoding: str | None = None, sheet: str | None = None) -> Proposal:

@@ -3,7 +3,6 @@ import io
 import json
 import re
 import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from chiptrail.cli import app, main
+from chiptrail.cli import app
 from chiptrail.graphmodel.network import TradeNetwork
 
 SAMPLES = Path(__file__).parents[1] / "loaders" / "samples"
@@ -25,36 +24,6 @@ TABLES = {
     "timeline": ("timeline",), "tabulate": ("tabulate",), "hubs of firms": ("hubs", "bundled:firms", "--concept", "brand"),
 }
 HOSTILE = "Evil\x1b[31m [red]X[/red] :bomb: \u202etxt.exe\u2028\nfake line\x07"
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """A function that runs the command in this process: exit code, standard output, standard error."""
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
-    monkeypatch.delenv("CHIPTRAIL_TRACEBACK", raising=False)
-
-    def command(*words):
-        monkeypatch.setattr(sys, "argv", ["chiptrail", *map(str, words)])
-        capsys.readouterr()
-        try:
-            main()
-            code = 0
-        except SystemExit as end:
-            code = end.code or 0
-        return code, *capsys.readouterr()
-
-    return command
-
-
-@pytest.fixture
-def records(run):
-    """A function that runs a command with --json - and gives its records."""
-    def ask(*words):
-        code, out, err = run(*words, "--json", "-")
-        assert (code, err) == (0, "")
-        return json.loads(out)["records"]
-
-    return ask
 
 
 def chains(rows) -> dict[str, list[dict]]:
@@ -91,7 +60,8 @@ def test_help_lists_every_command(run):
     code, out, _ = run("--help")
     assert code == 0
     assert [line.split()[0] for line in out[out.index("Commands:"):].splitlines()[1:] if line.strip()] == [
-        "load", "info", "hubs", "routes", "centrality", "timeline", "tabulate", "export", "report"]
+        "load", "info", "hubs", "routes", "centrality", "timeline", "tabulate", "reconcile", "map", "mentions", "export", "report",
+        "fetch"]
     assert "Commands:" in run()[2]
     assert run("--version")[:2] == (0, "chiptrail 0.1.0\n")
 
@@ -160,7 +130,7 @@ def test_one_table_only_goes_to_standard_output(run):
 
 def counts(out: str) -> dict[str, tuple[int, int, int]]:
     """Rows read, kept and rejected by file, as printed."""
-    return {m[1]: (int(m[2]), int(m[3]), int(m[4])) for m in re.finditer(r"^(\S+) +(\d+) +(\d+) +(\d+) *$", out, re.M)}
+    return {m[1]: (int(m[2]), int(m[3]), int(m[4])) for m in re.finditer(r"^(\S+) +(\d+) +(\d+) +(\d+)( +[\d.]+)? *$", out, re.M)}
 
 
 def reasons(out: str, file: str) -> int:

@@ -1,8 +1,10 @@
 """Zero, partly known and not observed are told apart."""
 
+import random
+
 import pytest
 
-from chiptrail.graphmodel.coverage import CoverageIndex
+from chiptrail.graphmodel.coverage import CoverageIndex, overlaps
 from chiptrail.graphmodel.errors import InputError
 from chiptrail.graphmodel.periods import parse_period, window
 
@@ -64,3 +66,13 @@ def test_firms_are_covered_where_their_country_reports(build):
 def test_bad_periods_are_refused(text):
     with pytest.raises(InputError, match="period"):
         parse_period(text)
+
+
+def test_goods_overlap_where_one_code_begins_the_other():
+    chance = random.Random(1)
+    codes = ["85", "8541", "8542", "854231", "8541+8542", "84", "8471", "847130", "*", ""]
+    for _ in range(2000):
+        one, other = (frozenset(chance.sample(codes, chance.randint(0, 3))) for _ in range(2))
+        parts = [{part for code in side for part in code.split("+")} for side in (one, other)]
+        plain = any(a.startswith(b) or b.startswith(a) for a in parts[0] for b in parts[1])
+        assert overlaps(one, other) == (plain or "*" in one or "*" in other)

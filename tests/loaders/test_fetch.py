@@ -28,9 +28,10 @@ from chiptrail.graphmodel.countries import country_code
 from chiptrail.graphmodel.errors import InputError, UnknownNameError
 from chiptrail.loaders.comext import load_comext
 from chiptrail.loaders.comtrade import load_comtrade
-from chiptrail.loaders.downloads import Limits, checked_base, retrieved_on
+from chiptrail.loaders.downloads import Limits, checked_base
 from chiptrail.loaders.fetch_comext import comext_code, fetch_comext
 from chiptrail.loaders.fetch_comtrade import LEVELS, comtrade_code, fetch_comtrade
+from chiptrail.loaders.reader import retrieved_on
 
 KEY = "5ecre7-0f-n0b0dy-1234567890abcdef"
 REPORTERS = {"398": "KAZ", "51": "ARM", "417": "KGZ", "842": "USA", "276": "DEU", "792": "TUR"}
@@ -572,7 +573,9 @@ def test_killed_and_run_again_gives_the_same_files(service, tmp_path):
 def test_the_day_of_retrieval(service, tmp_path):
     path = fetch(service, tmp_path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    assert retrieved_on(path, digest) == datetime.now(UTC).date().isoformat()
+    today = datetime.now(UTC).date().isoformat()
+    assert retrieved_on(path, digest) == today
+    assert load_comtrade(path).sources["retrieved"].tolist() == [today]
     assert retrieved_on(path, "0" * 64) == ""
     assert retrieved_on(tmp_path / "none.csv", digest) == ""
     path.with_suffix(".json").write_text(json.dumps({"sha256": digest, "retrieved": "<b>"}))
