@@ -25,6 +25,19 @@ print(json.dumps({
     "graph": page.read_text("utf-8").count("Orlan-10") > 0,
 }))
 """,
+    "02_your_own_files.ipynb": """
+import json
+print(json.dumps({
+    "kept and rejected": [int(records.sources["rows_kept"].iloc[0]), sorted(rejected["row"])],
+    "euros": [float(v) for v in records.trades.loc[records.trades["currency"].eq("EUR"), "value"]],
+    "route": [routes["path"].unique().tolist(), routes["leg_usd"].tolist(), routes["time"].unique().tolist()],
+    "ranked": int(hubs["status"].eq("ranked").sum()),
+    "mentions": mentions["record_ref"].tolist(),
+    "shares": shares["share_covered"].dropna().round(4).tolist(),
+    "exceeds": float(shares["exceeds_usd"].max()),
+    "page": page.exists(),
+}))
+""",
 }
 EXPECTED = {
     "01_first_look.ipynb": {
@@ -37,6 +50,16 @@ EXPECTED = {
         "times": ["undated", "ordered"],
         "months": [105, "2022-11-01"],  # three countries, 35 months
         "graph": True,
+    },
+    "02_your_own_files.ipynb": {
+        "kept and rejected": [5, ["6", "8", "9"]],
+        "euros": [9000.0, 15000.0],
+        "route": [["Example Parts Inc. → Primer Trading LLP → ООО Образец"], [85000.5, 71000.0], ["ordered"]],
+        "ranked": 0,
+        "mentions": ["customs.csv:2", "customs.csv:4", "customs.csv:7"],
+        "shares": [0.5, 0.75, 1.25],  # 71,000 of 142,000; 60,000 of 80,000; 25,000.50 of 20,000
+        "exceeds": 5000.5,
+        "page": True,
     },
 }
 
