@@ -182,7 +182,8 @@ def _find_remark(value: str) -> _Entry | None:
 
 def _name_key(name: str) -> str:
     letters = unicodedata.normalize("NFKD", name.casefold())
-    words = re.findall(r"\w+", "".join(c for c in letters if not unicodedata.combining(c)))
+    plain = "".join(c for c in letters if not unicodedata.combining(c))
+    words = re.findall(r"\w+", re.sub(r"(?<=\b\w)\.\s?(?=\w\b)", "", plain))  # u.a.e. is uae
     return " ".join(sorted({_SHORT_WORDS.get(w, w) for w in words} - {"of", "the", "and"}))
 
 

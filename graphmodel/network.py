@@ -40,7 +40,7 @@ def actor_id(kind: str, country: str, name: str) -> str:
     plain = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
     ascii_name = unicodedata.normalize("NFKD", plain).encode("ascii", "ignore").decode()
     slug = re.sub(r"[^a-z0-9]+", "-", ascii_name).strip("-")[:40].strip("-")
-    digest = hashlib.md5(plain.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()[:8]
+    digest = hashlib.md5(plain.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()[:16]
     return f"{kind}:{country or 'ZZZ'}:{slug}-{digest}"
 
 
@@ -253,11 +253,14 @@ class TradeNetwork:
         links = tables["links"]
         named = {*trades["seller_id"].unique(), *trades["buyer_id"].unique()}
         links = links[links["from_id"].isin(named) | links["to_id"].isin(named)]
-        named |= set(links["from_id"]) | set(links["to_id"]) | set(trades["maker_id"].unique())
+        named |= set(links["from_id"]) | set(links["to_id"])
+        for column in ("maker_id", *(c for c in trades if str(c).startswith("x_") and str(c).endswith("_id"))):
+            named |= set(trades[column].unique())
         tables["links"] = links.reset_index(drop=True)
         for table in ("actors", "listings"):
             frame = tables[table]
             tables[table] = frame[frame["actor_id"].isin(named)].reset_index(drop=True)
+        tables["trades"] = numbered(tables["trades"], tables["actors"]["actor_id"])
         return self._of(self.level, tables)
 
     def by_country(self) -> Self:

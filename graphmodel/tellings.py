@@ -4,12 +4,13 @@ A telling is what one reporter says in one source at one level of detail. Two ro
 rows of different tellings between the same seller and buyer, whose goods and periods overlap, tell of the same goods, and one
 of them is taken, in this order:
 
-1. the preferred side's report (the exporter's unless told otherwise);
-2. exports before re-exports, which are a part of them;
-3. a total before its breakdown by transport mode, customs procedure or second partner;
-4. the longer period before the shorter ones inside it (a year before its months);
-5. the wider code before the narrower ones inside it (a heading before its subheadings);
-6. the newer source.
+1. what is recorded or reported before what is estimated;
+2. the preferred side's report (the exporter's unless told otherwise);
+3. exports before re-exports, which are a part of them;
+4. a total before its breakdown by transport mode, customs procedure or second partner;
+5. the longer period before the shorter ones inside it (a year before its months);
+6. the wider code before the narrower ones inside it (a heading before its subheadings);
+7. the newer source.
 
 So the whole stands for its parts. The order gives way where it would take a part for the whole: a row is left aside only if the
 rows taken before it fill its whole period. If they do not, and it holds all of them, it is taken and they are left aside; if
@@ -18,7 +19,9 @@ one of them tells of a heading's subheadings is taken as all that it has to tell
 
 A bloc's row is taken before the rows of its members with the same partner, goods and time, under the same condition. A cell of a
 statistic (one reporter, source, flow, code and month or year) is unique: of several rows for it the largest is taken. Between
-firms every record is a shipment of its own: there only reports of different sources or reporters are compared.
+firms every record is a shipment of its own, and only reports of different reporters or documents are compared. Customs records of one
+reporter add up, whatever files they come in; one that stands in two files, with the same declaration and item, or without these with
+the same day, goods and value, counts once, as the later file tells it.
 """
 
 import math
@@ -86,6 +89,8 @@ def left_aside(
     reason = np.full(len(trades), "", dtype=object)
     if level == "countries":
         _repeats(trades, reason)
+    else:
+        _doubles(trades, reason, retrieved or {})
     table = _Table(trades, level, prefer, retrieved or {})
     places, group = _contested(table, reason)
     simple = _alike(table, places, group)
@@ -106,17 +111,19 @@ class _Table:
         self.other_side = (outward if prefer == "importer" else ~outward).to_numpy()
         self.start, self.end = (_days(trades[day], missing) for day, missing in (("period_start", _FIRST), ("period_end", _LAST)))
         self.code = goods_code(trades).astype("category")
-        sources = trades["source_id"].astype("category")
-        dates = [retrieved.get(source, "") for source in sources.cat.categories]
-        age = np.array([-sorted(set(dates)).index(date) for date in dates], dtype=np.int64)[sources.cat.codes.to_numpy()]
-        self.source, _ = combined([age, trades["source_id"], trades["reported_by"]])
+        self.source, _ = combined([-_age(trades["source_id"], retrieved), trades["source_id"], trades["reported_by"]])
+        if level == "firms":
+            recorded = _shipments(trades)
+            one_reporter, _ = combined([trades["reported_by"]])
+            self.source = np.where(recorded, one_reporter, self.source + len(trades))
         self.detail = np.zeros(len(trades), dtype=np.int64)
         lengths = np.array([1 if "+" in code else len(code) for code in self.code.cat.categories], dtype=np.int64)
         size = lengths[self.code.cat.codes.to_numpy()] if len(trades) else self.detail
         if level == "countries":
             parts = [trades["flow"].isin(["re-export", "re-import"]), trades["breakdown"].ne(""), trades["breakdown"]]
             self.detail, _ = combined([*parts, -np.searchsorted(_SPANS, self.end - self.start)])
-        told = [self.other_side, self.detail, *([size] if level == "countries" else []), self.source]
+        estimated = trades["basis"].isin(["estimated", "inferred"])
+        told = [estimated, self.other_side, self.detail, *([size] if level == "countries" else []), self.source]
         self.telling, _ = combined(told)
         self.pair, _ = combined([by_origin(trades), trades["seller_id"], trades["buyer_id"]])
         self._texts = trades[["hs_version", "source_id", "reported_by", "value_usd", "flow", "breakdown"]]
@@ -136,6 +143,13 @@ class _Table:
 
 def _outward(trades: pd.DataFrame) -> pd.Series:
     return trades["flow"].isin(["export", "re-export"])
+
+
+def _age(source_ids: pd.Series, retrieved: Mapping[str, str]) -> np.ndarray:
+    """A number for each row that is the larger the later its source was retrieved; unknown dates come first."""
+    sources = source_ids.astype("category")
+    dates = [retrieved.get(source, "") for source in sources.cat.categories]
+    return np.array([sorted(set(dates)).index(date) for date in dates], dtype=np.int64)[sources.cat.codes.to_numpy()]
 
 
 def _contested(table: _Table, reason: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -223,6 +237,36 @@ def _repeats(trades: pd.DataFrame, reason: np.ndarray) -> None:
     ordered = several.sort_values(["value_usd", "trade_id"], ascending=[False, True], na_position="last", kind="stable")
     aside = ordered.index[ordered.duplicated("number")]
     reason[trades.index.get_indexer(aside)] = "repeats a cell of the same statistic"
+
+
+def _shipments(trades: pd.DataFrame) -> np.ndarray:
+    """Whether a row is a single shipment of customs records: recorded, and not of a period longer than a day."""
+    start, end = trades["period_start"], trades["period_end"]
+    return (trades["basis"].eq("recorded") & (start.eq(end) | start.isna() & end.isna())).to_numpy()
+
+
+def _doubles(trades: pd.DataFrame, reason: np.ndarray, retrieved: Mapping[str, str]) -> None:
+    """Leaves aside customs records that another file of the same reporter holds too."""
+    recorded = _shipments(trades)
+    if trades.loc[recorded, "source_id"].nunique() < 2:
+        return
+    numbers = [c for c in ("x_declaration", "x_item") if c in trades]
+    declared = recorded & (len(numbers) == 2)
+    for column in numbers:
+        declared &= (trades[column].notna() & trades[column].ne("")).to_numpy()
+    pair = ["reported_by", "flow", "seller_id", "buyer_id"]
+    goods = ["hs_code", "product_set", "period_start", "period_end", "value", "weight_kg"]
+    for chosen, key in ((declared, [*pair, *numbers]), (recorded & ~declared, [*pair, *(c for c in goods if c in trades)])):
+        rows = trades[chosen]
+        if rows.empty:
+            continue
+        record, first = combined([rows[column] for column in key])
+        source, _ = combined([rows["source_id"]])
+        start = rows["period_start"].to_numpy().astype("datetime64[s]").astype(np.int64)
+        order = np.lexsort((np.arange(len(rows)), start, _age(rows["source_id"], retrieved)))
+        newest = np.empty(len(first), dtype=np.int64)
+        newest[record[order]] = source[order]
+        reason[np.flatnonzero(chosen)[source != newest[record]]] = "told by another source too"
 
 
 def _compare(pair: list[_Row], reason: np.ndarray) -> None:

@@ -18,7 +18,7 @@ from chiptrail.queries.question import Question
 SIDES = ("in", "out")
 _NEEDED = [
     "trade_id", "seller_id", "buyer_id", "hs_code", "product_set", "hs_version", "period_start", "period_end", "value", "currency",
-    "value_usd", "flow", "partner_concept", "breakdown", "origin_country", "maker_id", "reported_by", "source_id",
+    "value_usd", "weight_kg", "flow", "partner_concept", "breakdown", "origin_country", "maker_id", "reported_by", "basis", "source_id",
 ]
 
 
@@ -39,7 +39,8 @@ def counted(
     part: TradeNetwork, question: Question, since: str | None, until: str | None, prefer: str
 ) -> tuple[pd.DataFrame, int]:
     """Trades of the window, each flow once, with `side`: in, out, or empty for legs between others; and the records cut off."""
-    everything = part.coded_trades[_NEEDED]
+    everything = part.coded_trades
+    everything = everything[[*_NEEDED, *(c for c in ("x_declaration", "x_item") if c in everything)]]
     inside = in_window(everything, since, until)
     concerned = everything["seller_id"].isin(question.origins) | everything["buyer_id"].isin(question.destinations)
     straddling = int((in_window(everything, since, until, partly=True) & ~inside & concerned).sum())

@@ -87,3 +87,16 @@ def test_joined_networks_have_the_texts_of_all(build):
     assert both.trades.drop(columns="x_note").equals(plain_rows.drop(columns="x_note").sort_values("trade_id", ignore_index=True))
     assert both.coded_trades["seller_id"].cat.categories.tolist() == both.actors["actor_id"].tolist() == ["ARM", "KAZ", "RUS", "USA"]
     assert concat([second, first]).equals(both)
+
+
+def test_a_network_that_lost_actors_compiles_as_if_built_anew(build):
+    part = build(ROWS).where(countries=["ARM"])
+    again = TradeNetwork(level="countries", actors=part.actors, trades=part.trades, sources=part.sources)
+    for name in ("actors", "seller", "buyer", "start", "value_usd", "row", "sold", "purchases"):
+        assert np.array_equal(getattr(part.compiled, name), getattr(again.compiled, name), equal_nan=name == "value_usd")
+
+
+def test_a_part_keeps_the_actors_that_only_further_columns_name(build):
+    network = build([("a.KAZ", "b.RUS", "8542", "2022", 1.0, {"x_carrier_id": "c.TUR"}), ("c.TUR", "b.RUS", "8471", "2022", 1.0)],
+                    level="firms")
+    assert set(network.where(products="8542").actors["actor_id"]) == {"a.KAZ", "b.RUS", "c.TUR"}

@@ -165,3 +165,39 @@ def test_a_cell_of_a_statistic_counts_once(build):
     assert told(modes_unnamed)[1] == 50.0
     days = build([("KAZ", "RUS", "8542", "2022-03-01", 50.0), ("KAZ", "RUS", "8542", "2022-03-01", 50.0)])
     assert told(days)[1] == 100.0, "days are shipments"
+
+
+RECORDED = {"basis": "recorded", "reported_by": "Customs of A"}
+
+
+def files_of_one_reporter(build, *rows):
+    """Customs records; each row names its file."""
+    return build([(s, b, code, day, value, RECORDED | {"source_id": file} | more) for file, s, b, code, day, value, *extra in rows
+                  for more in [extra[0] if extra else {}]], level="firms", sources=("f1", "f2"))
+
+
+def test_records_of_one_reporter_in_two_files_add_up(build):
+    network = files_of_one_reporter(build, ("f1", "a.KAZ", "b.RUS", "8542", "2022-01-15", 100.0),
+                                    ("f2", "a.KAZ", "b.RUS", "8542", "2022-01-15", 50.0))
+    assert network.flows()["value_usd"].tolist() == [150.0]
+
+
+def test_a_record_that_stands_in_two_files_counts_once(build):
+    network = files_of_one_reporter(build, ("f1", "a.KAZ", "b.RUS", "8542", "2022-01-15", 100.0),
+                                    ("f2", "a.KAZ", "b.RUS", "8542", "2022-01-15", 100.0))
+    assert network.flows()[["value_usd", "n_left_aside"]].values.tolist() == [[100.0, 1.0]]
+
+
+def test_a_declaration_that_a_later_file_corrects_counts_as_corrected(build):
+    number = {"x_declaration": "D1", "x_item": "1"}
+    network = files_of_one_reporter(build, ("f1", "a.KAZ", "b.RUS", "8542", "2022-01-31", 100.0, number),
+                                    ("f2", "a.KAZ", "b.RUS", "8542", "2022-02-01", 90.0, number),
+                                    ("f2", "a.KAZ", "b.RUS", "8542", "2022-02-01", 7.0, {"x_declaration": "D2", "x_item": "1"}))
+    assert network.flows()[["value_usd", "n_left_aside"]].values.tolist() == [[97.0, 1.0]]
+
+
+def test_recorded_months_come_before_an_estimate_of_the_year(build):
+    months = [("DEU", "KAZ", "8542", f"2022-{m:02}", 10.0) for m in range(1, 13)]
+    estimate = ("DEU", "KAZ", "854231", "2022", 4.0, {"basis": "estimated", "reported_by": "CEPII", "source_id": "t"})
+    network = build([*months, estimate], sources=("s", "t"))
+    assert network.flows()[["value_usd", "n_left_aside"]].values.tolist() == [[120.0, 1.0]]
