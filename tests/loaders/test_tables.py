@@ -206,7 +206,7 @@ def test_the_command_takes_a_level(tmp_path):
     assert load_tables(tmp_path / "out").level == "firms"
     refused = load("comtrade", str(SAMPLES / "comtrade_47.csv"), "--level", "firms")
     assert refused.exit_code == 2
-    assert "always a network of countries" in refused.output
+    assert "only for tables" in refused.output
 
 
 def test_values_that_contradict_each_other_are_rejected(tmp_path):
