@@ -8,7 +8,7 @@ from chiptrail.graphmodel.coded import combined
 from chiptrail.graphmodel.compiled import numbers
 from chiptrail.graphmodel.network import TradeNetwork
 from chiptrail.queries.kernels import MOST_WORK, betweenness_between, pairs_reached
-from chiptrail.queries.question import Question
+from chiptrail.queries.question import Question, unfit_between
 from chiptrail.queries.throughflow import brand_links
 
 
@@ -16,7 +16,8 @@ def pairs_between(trades: pd.DataFrame, network: TradeNetwork, question: Questio
     """Numbers of the sellers and buyers that a chain of the question can use, each pair once.
 
     `trades` are those of `throughflow.counted`. A chain begins at an origin, on a leg of the concept asked for, and goes on by
-    dispatches between actors that are no origins; nothing leaves a destination.
+    dispatches between actors that are no origins; nothing leaves a destination. Placeholders
+    and forwarders can be an origin or a destination, but no inner place (`question.unfit_between`).
     """
     used = trades["left_aside"].eq("")
     from_origin, to_end = trades["seller_id"].isin(question.origins), trades["buyer_id"].isin(question.destinations)
@@ -31,8 +32,11 @@ def pairs_between(trades: pd.DataFrame, network: TradeNetwork, question: Questio
         np.concatenate([numbers(chosen[side], actors), numbers(links[end].astype("category"), actors)])
         for side, end in (("seller_id", "from_id"), ("buyer_id", "to_id"))
     ]
-    _, one = combined(sides)
-    return sides[0][one], sides[1][one]
+    ids = network.actors["actor_id"]
+    barred = unfit_between(network) & ~ids.isin(question.origins | question.destinations).to_numpy()
+    sellers, buyers = (side[~(barred[sides[0]] | barred[sides[1]])] for side in sides)
+    _, one = combined([sellers, buyers])
+    return sellers[one], buyers[one]
 
 
 def share_of_routes(sellers: np.ndarray, buyers: np.ndarray, origins: np.ndarray, destinations: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from chiptrail.graphmodel.network import TradeNetwork
 from chiptrail.graphmodel.periods import parse_period, period_text, window
 from chiptrail.queries.answer import MEANING, answer, coarse_note, concept_or_default, names_of
 from chiptrail.queries.between import betweenness, pairs_between, share_of_routes
-from chiptrail.queries.question import Question, closed_window, latest_covered_year, observed_leg, question_of
+from chiptrail.queries.question import Question, closed_window, latest_covered_year, observed_leg, question_of, unfit_between
 from chiptrail.queries.throughflow import SIDES, Leg, breaks_of, counted, legs_by_hub, month_end, told
 
 _NO_SHARE = {"share_of_routes": 0.0, "betweenness": 0.0}
@@ -87,7 +87,8 @@ def transit_hubs(
     Notes
     -----
     Ranked are only actors with both legs covered by the data. Records that name selected cases have no coverage: they are
-    listed, not ranked, since counting them would measure attention. `Unnamed ...` placeholders and forwarders never appear.
+    listed, not ranked, since counting them would measure attention. `Unnamed ...` placeholders and forwarders never appear,
+    and are no inner place of the routes behind `share_of_routes` and `betweenness`: such a route is not counted at all.
     A high rank is a lead. It does not say that the same goods passed through, nor that anybody did wrong: a hub may use what it
     buys, sell its own make, or lawfully trade on. Stocks carried over from before the window are not seen.
 
@@ -146,7 +147,7 @@ def transit_hubs(
 
 def _candidates(network: TradeNetwork, legs: dict[str, list[Leg]]) -> list[str]:
     actors = network.actors
-    barred = actors["kind"].isin(["placeholder", "weapon"]) | actors["role"].eq("logistics")
+    barred = unfit_between(network) | actors["kind"].eq("weapon")
     return sorted(set(legs) - set(actors.loc[barred, "actor_id"]))
 
 

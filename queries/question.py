@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from chiptrail.graphmodel.coverage import NOTHING, CoverageIndex, Observed
@@ -38,6 +39,11 @@ def question_of(
         codes = exact | {c for found in asked.wider.values() for c in found}
     return Question(
         concept, frozenset(actors_named(network, origins)), frozenset(actors_named(network, destinations)), codes, exact)
+
+
+def unfit_between(network: TradeNetwork) -> np.ndarray:
+    """By actor whether it ties nobody to anybody: a placeholder is many parties, and a forwarder carries everybody's goods."""
+    return (network.actors["kind"].eq("placeholder") | network.actors["role"].eq("logistics")).to_numpy()
 
 
 def observed_leg(

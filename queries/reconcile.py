@@ -19,9 +19,12 @@ from chiptrail.queries.scope import SENSE, count_once, shaped, trades_in_scope, 
 
 DIGITS = 4
 BY = ("month", "year")
-STATUSES = ("compared", "no records", "records without value", "zero", "value not given", "may be missing", "not covered")
+STATUSES = ("compared", "no records", "records without value", "zero", "narrower goods", "value not given", "may be missing",
+            "not covered")
 """What a row can compare: both sides; a statistic without records; records that state no value; a statistic that is known to be
-zero; a statistic whose value is suppressed or not given; no row where the coverage is not complete; nothing."""
+zero; a statistic of narrower (or other) goods than the records, such as 85423190 beside 854231, unless its coverage says that
+nothing else of the heading was traded (no share, no excess); a statistic whose value is suppressed or not given; no row where the
+coverage is not complete; nothing."""
 
 _COMPARABLE = ("compared", "no records", "zero")
 _AMOUNTS = ("firms_usd", "statistic_usd", "firms_kg", "statistic_kg")
@@ -120,7 +123,7 @@ def reconcile(
     records = _with_periods(records, told, index, concept, codes, by, since, until)
     used, sums = _joined_sets(*(rows[rows["left_aside"].eq("")] for rows in (records, told)))
     table = _compared(_sums(used, "firms"), _sums(sums, "statistic"))
-    table = _judged(table, _coverage(table, index, concept, codes), every)
+    table = _judged(table, _coverage(table, index, concept, codes), every, _narrower(used, sums))
     notes = _notes(table, CoverageIndex(countries), concept, _without_records(every, records))
     if by == "year":
         table = _by_year(table)
@@ -350,34 +353,52 @@ def _compared(records: pd.DataFrame, told: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _judged(table: pd.DataFrame, coverage: pd.Series, every: pd.DataFrame) -> pd.DataFrame:
-    """The cells with `coverage`, `status` and `n_months`; `every` holds all rows of the statistic."""
+def _narrower(records: pd.DataFrame, told: pd.DataFrame) -> set[tuple[str, ...]]:
+    """The cells in which a record's code begins with no code of the statistic, whose goods are thus narrower, or others."""
+    codes: dict[tuple[str, ...], set[str]] = {}
+    for *cell, code in told[[*_CELL, "code"]].drop_duplicates().itertuples(index=False, name=None):
+        codes.setdefault(tuple(cell), set()).update(code.split("+"))
+    pairs = records[[*_CELL, "code"]].drop_duplicates().itertuples(index=False, name=None)
+    return {
+        tuple(cell) for *cell, code in pairs
+        if tuple(cell) in codes and not all(part.startswith(tuple(codes[tuple(cell)])) for part in code.split("+"))
+    }
+
+
+def _judged(table: pd.DataFrame, coverage: pd.Series, every: pd.DataFrame, narrower: set[tuple[str, ...]]) -> pd.DataFrame:
+    """The cells with `coverage`, `status`, `n_months` and `narrower` (no share can be told); `every`: all rows of the statistic."""
     table = table.assign(coverage=coverage)
-    status = []
+    status, apart = [], []
     spread = _apart(every)
     years = pd.DataFrame({"heading": spread["heading"], "year": spread["period_start"].dt.year}).drop_duplicates()
     in_use = set(years.itertuples(index=False, name=None))
     pairs = pd.MultiIndex.from_frame(table[["seller", "buyer"]].drop_duplicates())
     touching = _touching(spread[pd.MultiIndex.from_frame(spread[["seller", "buyer"]]).isin(pairs)])
     for row in table.to_dict("records"):
-        first, last = parse_period(row["period"])
+        days = parse_period(row["period"])
+        wider = {heading[:n] for heading in row["product"].split("+") for n in range(DIGITS)}
+        met = _met(touching, row, wider, *days)
+        apart.append(tuple(row[name] for name in _CELL) in narrower and (met or row["coverage"] != "covered"))
         if row["n_statistic"]:
-            value = "value not given" if row["statistic_usd"] != row["statistic_usd"] else "compared"
+            value = "value not given" if row["statistic_usd"] != row["statistic_usd"] else "narrower goods" if apart[-1] else "compared"
             no_value = row["n_records"] and row["firms_usd"] != row["firms_usd"]
             status.append("no records" if value == "compared" and not row["n_records"]
-                          else "records without value" if value == "compared" and no_value else value)
+                          else "records without value" if value in ("compared", "narrower goods") and no_value else value)
             continue
-        wider = {heading[:n] for heading in row["product"].split("+") for n in range(DIGITS + 1)}
-        met = any(start <= last and first <= end
-                  for heading in wider for start, end in touching.get((row["seller"], row["buyer"], heading), ()))
-        used = all((heading, first.year) in in_use for heading in row["product"].split("+"))
+        met = met or _met(touching, row, set(row["product"].split("+")), *days)
+        used = all((heading, days[0].year) in in_use for heading in row["product"].split("+"))
         zero = row["coverage"] == "covered" and not met and used
         status.append("zero" if zero else "not covered" if row["coverage"] == "not covered" else "may be missing")
-    table = table.assign(status=pd.Series(status, dtype="str"))
+    table = table.assign(status=pd.Series(status, dtype="str"), narrower=np.array(apart, dtype=bool))
     table.loc[table["status"].eq("zero"), ["statistic_usd", "statistic_kg"]] = 0.0
     table.loc[table["status"].eq("no records"), ["firms_usd", "firms_kg"]] = 0.0
     months = pd.Series(np.where(table["period"].str.len().eq(4), 12, 1), index=table.index)
     return table.assign(n_months=months.where(table["status"].isin(_COMPARABLE), 0))
+
+
+def _met(touching: dict[tuple[str, str, str], set[tuple]], cell: dict, codes: set[str], first: Any, last: Any) -> bool:
+    """Whether a row of the statistic with one of these codes touches the days of a cell."""
+    return any(start <= last and first <= end for code in codes for start, end in touching.get((cell["seller"], cell["buyer"], code), ()))
 
 
 def _coverage_of(countries: TradeNetwork, headings: set[str]) -> CoverageIndex:
@@ -433,7 +454,7 @@ def _by_year(table: pd.DataFrame) -> pd.DataFrame:
         years[name] = groups[name].sum()
     for name in ("firms_valuation", "statistic_valuation", "reported_by"):
         years[name] = groups[name].agg(lambda texts: " ".join(sorted({word for text in texts for word in text.split()})))
-    years["coarse"] = groups["coarse"].any()
+    years["coarse"], years["narrower"] = groups["coarse"].any(), groups["narrower"].any()
     years["first_date"], years["last_date"] = groups["first_date"].min(), groups["last_date"].max()
     lowest, highest = groups["rank"].min(), groups["rank"].max()
     mixed = lowest.ne(highest) & highest.le(rank["zero"])
@@ -446,8 +467,8 @@ def _shares(table: pd.DataFrame) -> pd.DataFrame:
     for unit in ("usd", "kg"):
         firms, told = table[f"firms_{unit}"], table[f"statistic_{unit}"]
         share = "share_covered" if unit == "usd" else "share_covered_kg"
-        table[share] = (firms / told.where(told > 0)).astype("float64")
-        table[f"exceeds_{unit}"] = (firms - told).clip(lower=0).astype("float64")
+        table[share] = (firms / told.where(told > 0)).mask(table["narrower"]).astype("float64")
+        table[f"exceeds_{unit}"] = (firms - told).clip(lower=0).mask(table["narrower"]).astype("float64")
     return table
 
 

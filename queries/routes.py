@@ -14,7 +14,7 @@ from chiptrail.graphmodel.schema import BASES
 from chiptrail.graphmodel.selection import actors_named, goods_code
 from chiptrail.queries.answer import MEANING, answer, coarse_note, concept_or_default
 from chiptrail.queries.legs import KINDS, MAKES_WEAPON, Legs, legs_of
-from chiptrail.queries.question import latest_covered_year, question_of
+from chiptrail.queries.question import latest_covered_year, question_of, unfit_between
 from chiptrail.queries.search import ORDERS, TRADES, Link, Route, Search
 
 COLUMNS = (
@@ -86,7 +86,8 @@ def supply_routes(
     only begin a route and `makes_weapon` links only end it, outside the rules of product and time; a link that belongs to a case
     joins only trades of that case. Parts found in weapons are never crossed. Between countries the inner places of a route are
     neither origins nor destinations; between firms a route is given in its full length: one that another leg from an origin or to
-    a destination would lengthen stands in the longer one.
+    a destination would lengthen stands in the longer one. Placeholders (`Unnamed ...`: many parties) and forwarders can begin or
+    end a route, but tie others to each other only where one documented case joins all its legs.
 
     Examples
     --------
@@ -119,7 +120,7 @@ def supply_routes(
     legs = legs_of(counted, actors, same_digits, [(x.maker, x.other) for x in links], from_, to, max_hops)
     routes = Search(
         legs, links, starts=from_, ends=to, concept=concept, full_length=network.level == "firms", wait=max_wait_days,
-        max_hops=max_hops, by=by,
+        max_hops=max_hops, by=by, unfit=unfit_between(network),
     ).best(k)
     notes += [
         coarse_note(counted, products),

@@ -98,10 +98,11 @@ class Search:
 
     def __init__(
         self, legs: Legs, links: Sequence[Link], *, starts: np.ndarray, ends: np.ndarray, concept: str | None, full_length: bool,
-        wait: float | None, max_hops: int, by: str,
+        wait: float | None, max_hops: int, by: str, unfit: np.ndarray,
     ) -> None:
         self.legs, self.links = legs, links
         self.full_length, self.wait, self.max_hops, self.by = full_length, wait, max_hops, by
+        self._unfit, self._n_hs = unfit, sum(kind == "HS" for kind, _ in legs.keys)
         actors = np.arange(len(legs.actors))
         self._is_start, self._is_end = np.isin(actors, starts), np.isin(actors, ends)
         self._first_kind = {None: DISPATCHED, "brand": None, "dispatched": DISPATCHED, "origin": ORIGIN}[concept]
@@ -109,7 +110,7 @@ class Search:
         may_reach = np.full(len(legs.code), True) if full_length else ~into_start
         self._begins = self._is_start[legs.seller] & may_reach & (legs.by_origin == (self._first_kind == ORIGIN))
         self._begins &= self._first_kind is not None
-        self._follows = ~legs.by_origin & may_reach & (full_length | ~from_end)
+        self._follows = ~legs.by_origin & may_reach & (full_length | ~from_end) & ~self._bars(legs.key, legs.seller)
         self._brands = [i for i, x in enumerate(links) if x.kind == BRAND and concept in (None, "brand") and self._is_start[x.maker]
                         and (full_length or not (self._is_start[x.other] or self._is_end[x.other]))]
         self._weapons: dict[int, list[int]] = {}
@@ -127,6 +128,10 @@ class Search:
         self._widest = self._sweeps()
         self._choices: dict[tuple[int, int, int, bool], _Choices] = {}
         self._spans: dict[tuple[int, bool], Spans] = {}
+
+    def _bars(self, key: int | np.ndarray, actor: int | np.ndarray) -> np.ndarray:
+        """Whether no route that joins on a key leads on through an actor: only documented cases tie others through the unfit."""
+        return np.asarray(key < self._n_hs) & self._unfit[actor]
 
     def _places(self, numbers: np.ndarray) -> np.ndarray:
         """Where the legs of a key and seller stand among those of all; the place after the last if there are none."""
@@ -152,7 +157,7 @@ class Search:
             return np.where(self._is_end[buyer], quality, -math.inf)
         after = widest[rest][self._onward[chosen]]
         if rest == 1 and self._weapons:
-            after = np.where(self._makes_weapon[buyer], math.inf, after)
+            after = np.where(self._makes_weapon[buyer] & ~self._bars(self.legs.key[chosen], buyer), math.inf, after)
         return np.minimum(quality, after)
 
     def _first_choices(self, rest: int) -> _Choices:
@@ -174,7 +179,7 @@ class Search:
             steps = self._legs_of(walk.key, actor)
             steps = steps[self._follows[steps]]
             quality = self._with_rest(steps, rest, self._widest)
-            weapons = self._weapons.get(actor, []) if not rest and not after_brand else []
+            weapons = self._weapons.get(actor, []) if not (rest or after_brand or self._bars(walk.key, actor)) else []
             steps = np.append(steps, [-1 - (i * len(self.legs.keys) + walk.key) for i in weapons]).astype(np.int64)
             self._choices[asked] = _Choices(steps, np.append(quality, [math.inf] * len(weapons)))
         return self._choices[asked]
@@ -292,7 +297,9 @@ class Search:
         return tuple(found)
 
     def _measured(self, nodes: tuple[int, ...], steps: tuple[Step, ...], key: int) -> Route | None:
-        """The walk as a route that joins on a key, with the records that can take part; None if time forbids it."""
+        """The walk as a route that joins on a key, with the records that can take part; None if time or an inner actor forbids it."""
+        if self._bars(key, np.array(nodes[1:-1], dtype=np.int64)).any():
+            return None
         legs = [step.place for step in steps if step.kind in TRADES]
         for dated in (True, False):
             if not dated and all(self.legs.dated(leg) for leg in legs):

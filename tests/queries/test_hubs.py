@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from chiptrail.graphmodel.errors import NotComparableError, UnknownNameError
+from chiptrail.graphmodel.network import TradeNetwork
 from chiptrail.loaders.bundled import load_bundled
 from chiptrail.queries.hubs import transit_hubs
 
@@ -230,6 +231,22 @@ def test_placeholders_and_forwarders_are_never_ranked(build):
             ("a.USA", "b.HKG", "8542", "2022", 5.0), ("b.HKG", "z.RUS", "8542", "2022", 5.0)]
     table = transit_hubs(build(rows, level="firms"), origins=["USA"], destinations=["RUS"])
     assert table["hub_id"].tolist() == ["b.HKG"]
+
+
+def test_placeholders_and_forwarders_are_no_inner_place_of_a_route(build):
+    """Of the chains a-b-z, a-b-c-z and three through unfit actors only the first two count: b is on all, c on one of two."""
+    rows = [("a.USA", "Unnamed x", "8542", "2022", 5.0), ("Unnamed x", "z.RUS", "8542", "2022", 5.0),
+            ("a.USA", "b.HKG", "8542", "2022", 5.0), ("b.HKG", "z.RUS", "8542", "2022", 5.0), ("b.HKG", "c.HKG", "8542", "2022", 5.0),
+            ("c.HKG", "z.RUS", "8542", "2022", 5.0), ("a.USA", "f.HKG", "8542", "2022", 5.0), ("f.HKG", "c.HKG", "8542", "2022", 5.0),
+            ("f.HKG", "z.RUS", "8542", "2022", 5.0)]
+    network = build(rows, level="firms")
+    actors = network.actors.assign(role=network.actors["role"].mask(network.actors["actor_id"].eq("f.HKG"), "logistics"))
+    network = TradeNetwork(level="firms", actors=actors, trades=network.trades, sources=network.sources)
+    table = transit_hubs(network, origins=["USA"], destinations=["RUS"]).set_index("hub_id")
+    assert table["share_of_routes"].to_dict() == {"b.HKG": 1.0, "c.HKG": 0.5}
+    assert table["betweenness"].to_dict() == {"b.HKG": 1.0, "c.HKG": 0.0}
+    from_unnamed = transit_hubs(network, origins=["Unnamed x", "a.USA"], destinations=["z.RUS"]).set_index("hub_id")
+    assert from_unnamed.loc["b.HKG", "share_of_routes"] == 1.0
 
 
 def test_brand_is_a_concept_of_its_own(build):

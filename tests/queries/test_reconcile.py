@@ -105,6 +105,25 @@ def test_zero_needs_complete_coverage_and_a_heading_in_use(build):
     assert set(reconcile(firms, build(rows))["status"]) == {"not covered"}
 
 
+def test_narrower_goods_are_not_compared(build):
+    """Of the heading the statistic tells one narrow code, 35; the chapter may hold the rest."""
+    records = [("a.DEU", "x.KAZ", "854231", "2022-01-05", 70.0, kg(2.0)), ("a.DEU", "x.KAZ", "854290", "2022-01-06", 70.0)]
+    firms = build(records, level="firms")
+    one, chapter = ("DEU", "KAZ", "85423190", "2022-01", 35.0, kg(1.0)), ("DEU", "KAZ", "85", "2022-01", 900.0)
+    covered = [("DEU", "*", "*", "2022-01..2022-12", MONTHS)]
+    for by, period in (("month", "2022-01"), ("year", "2022")):
+        for statistic in (build([one]), build([one, chapter]), build([one, chapter], coverage=covered)):
+            row = cell(reconcile(firms, statistic, by=by), "DEU", "KAZ", "8542", period)
+            assert row[["status", "firms_usd", "statistic_usd", "n_months"]].tolist() == ["narrower goods", 140, 35, 0]
+            assert row[["share_covered", "exceeds_usd", "share_covered_kg", "exceeds_kg"]].isna().all()
+    whole = cell(reconcile(firms, build([one], coverage=covered)), "DEU", "KAZ", "8542", "2022-01")
+    assert whole[["status", "exceeds_usd"]].tolist() == ["compared", 105], "all is covered, so the rest of the heading is zero"
+    both = build([one, ("DEU", "KAZ", "854290", "2022-01", 70.0)])
+    same = build([("a.DEU", "x.KAZ", "85423190", "2022-01-05", 70.0), records[1]], level="firms")
+    assert cell(reconcile(same, both), "DEU", "KAZ", "8542", "2022-01")["status"] == "compared"
+    assert cell(reconcile(firms, both), "DEU", "KAZ", "8542", "2022-01")["status"] == "narrower goods", "of 854231 only a part is told"
+
+
 def test_like_with_like(build):
     firms = build([
         ("a.ARE", "x.KAZ", "8542", "2022-01-05", 10.0, {"x_dispatch_country": "DEU", "origin_country": "MYS"}),

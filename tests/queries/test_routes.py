@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from chiptrail.graphmodel.errors import NotComparableError, UnknownNameError
+from chiptrail.graphmodel.network import TradeNetwork
 from chiptrail.queries.routes import supply_routes
 from chiptrail.queries.timing import in_order, usable
 
@@ -324,3 +325,27 @@ def test_time_order_equals_brute_force():
         assert [sorted(d for s, e in moments for d in range(s, e + 1)) for moments in usable(legs, wait)] == expected
         every = all(a <= b for x, y in itertools.pairwise(legs) for _, a in x for b, _ in y)
         assert in_order(legs) == every
+
+
+@pytest.mark.parametrize("unfit", ["Unnamed firm", "carrier.HKG"])
+def test_many_parties_tie_nobody_outside_a_case(build, unfit):
+    """By goods such an actor only begins or ends a route; within one documented case it may stand between."""
+    rows = [("a.USA", unfit, "8542", "2022-01", 3.0), (unfit, "d.RUS", "8542", "2022-02", 2.0)]
+
+    def routes(*rows, origin="a.USA", end="d.RUS", **more):
+        network = build(rows, level="firms", **more)
+        actors = network.actors.assign(role=network.actors["role"].mask(network.actors["actor_id"].eq("carrier.HKG"), "logistics"))
+        network = TradeNetwork(level="firms", actors=actors, trades=network.trades, links=network.links, sources=network.sources)
+        return supply_routes(network, origins=[origin], destinations=[end])
+
+    assert routes(*rows).empty
+    assert paths(routes(*rows, origin=unfit)) == [f"{unfit} → d.RUS"]
+    assert paths(routes(*rows, end=unfit)) == [f"a.USA → {unfit}"]
+    found = routes(*[(*row, CASE) for row in rows])
+    assert paths(found) == [f"a.USA → {unfit} → d.RUS"]
+    assert set(found["joined_by"]) == {"case c"}
+    assert routes((*rows[0], CASE), (*rows[1], {"case": "other"})).empty
+    assert routes(rows[1], origin="m.USA", links=[("brand", "m.USA", unfit)]).empty
+    assert routes(rows[0], end="w:drone", links=[("makes_weapon", unfit, "w:drone")]).empty
+    both = routes(*rows, ("d.RUS", "e.RUS", "8542", "2022-03", 1.0), origin=unfit, end="RUS")
+    assert paths(both) == [f"{unfit} → d.RUS → e.RUS"]

@@ -13,6 +13,7 @@ import pytest
 
 from chiptrail.graphmodel.aggregate import counted_once
 from chiptrail.graphmodel.coded import plain
+from chiptrail.graphmodel.network import TradeNetwork
 from chiptrail.graphmodel.schema import BASES
 from chiptrail.graphmodel.selection import actors_named, goods_code
 from chiptrail.queries.legs import exact_sums
@@ -78,6 +79,7 @@ def slow_routes(
     search = _Search(
         edges=_edges(trades, network.links, same_digits), starts=actors_named(network, origins),
         ends=actors_named(network, destinations), concept=concept, full_length=firms, wait=max_wait_days, max_hops=max_hops,
+        unfit={a["actor_id"] for a in network.actors.to_dict("records") if a["kind"] == "placeholder" or a["role"] == "logistics"},
     )
     return _table(search.best(k, by), dict(zip(network.actors["actor_id"], network.actors["name"], strict=True)))
 
@@ -130,6 +132,7 @@ class _Search:
     full_length: bool
     wait: float | None
     max_hops: int
+    unfit: set[str]
 
     def best(self, k: int, order: str) -> list[_Route]:
         """The k best routes, best first."""
@@ -243,7 +246,9 @@ class _Search:
         return kept
 
     def _route(self, nodes: tuple[str, ...], walked: tuple[_Edge, ...], key: Key) -> _Route | None:
-        """The walk as a route that joins on a key, with the records that can take part; None if time forbids it."""
+        """The walk as a route that joins on a key, with the records that can take part; None if time or an inner actor forbids it."""
+        if key[0] == "HS" and self.unfit & set(nodes[1:-1]):
+            return None
         legs = [edge.by_key[key] for edge in walked if edge.kind in ("dispatched", "origin")]
         dated = [[r for r in leg if r.dated] for leg in legs]
         time = ""
@@ -388,6 +393,8 @@ def random_network(rng, build):
     """A small network with many ties, unknown values, open periods, cases, links, wide codes and sets of codes."""
     firms = rng.random() < 0.6
     names = [f"{letter}.{rng.choice(COUNTRIES)}" for letter in "abcdefghi"[:rng.randint(4, 9)]] if firms else list(COUNTRIES)
+    if firms and rng.random() < 0.3:
+        names[0] = f"Unnamed.{rng.choice(COUNTRIES)}"
     codes = ["854231", "854232", "8542", "8541", "85", "8541+8542"] + (["", "847150", "84+8542"] if firms else [])
     codes, values = rng.choice([["8542"], codes]), rng.choice(VALUES)
     rows = []
@@ -404,7 +411,11 @@ def random_network(rng, build):
         case = {"case": rng.choice(["", "c1", "c2"])}
         links.append(rng.choice([("brand", *rng.choices(names, k=2), case),
                                  ("makes_weapon", rng.choice(names), rng.choice(["w:x", "w:y"]), case)]))
-    return build(rows, level="firms" if firms else "countries", links=links)
+    network = build(rows, level="firms" if firms else "countries", links=links)
+    if not firms or rng.random() < 0.7:
+        return network
+    actors = network.actors.assign(role=network.actors["role"].mask(network.actors["actor_id"].eq(names[-1]), "logistics"))
+    return TradeNetwork(level="firms", actors=actors, trades=network.trades, links=network.links, sources=network.sources)
 
 
 def random_question(rng, network):
