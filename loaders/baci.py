@@ -81,7 +81,7 @@ def load_baci(
     trade of the first, so a hub can look smaller than in the reports of the exporters.
 
     The codes of a version are the same in all years, which BACI reaches by conversion: what is new in HS2022 cannot be told
-    apart in a file of HS1992. Codes that lost leading zeros get them back, since all have six digits. Country codes are
+    apart in a file of HS1992. Codes of five digits get back the leading zero that they lost, since all have six digits. Country codes are
     BACI's own (842 USA, 699 India, 490 Taiwan). Rejected are former countries, and rows that repeat an earlier one.
 
     References
@@ -129,8 +129,10 @@ def _layout(header: Sequence[str], file: str) -> dict[str, str | None]:
 
 
 def _version(file: str, given: str | None) -> str:
-    named = re.search(r"HS(\d\d)(?!\d)", file, re.IGNORECASE)
-    version = next((v for v in _VERSIONS if named and v.endswith(named[1])), None)
+    named = sorted(set(re.findall(r"BACI_HS(\d\d)(?!\d)", file, re.IGNORECASE)))
+    if len(named) > 1:
+        raise InputError(f"{file}: its name says more than one HS version (HS{', HS'.join(named)}); rename the file")
+    version = next((v for v in _VERSIONS if named and v.endswith(named[0])), None)
     if version and given and version != given:
         raise InputError(f"{file}: its name says {version}, not {given}; leave hs_version out, or rename the file")
     if version or given:
@@ -144,7 +146,7 @@ def _translated(table: ir.Table) -> ir.Table:
         table,
         (["exporter"], ["seller_id"], lambda code: (country_code(code, system="baci"),)),
         (["importer"], ["buyer_id"], lambda code: (country_code(code, system="baci"),)),
-        (["product"], ["hs_code"], lambda code: (code.zfill(6) if re.fullmatch("[0-9]{1,6}", code) else "",)),
+        (["product"], ["hs_code"], lambda code: (code.zfill(6) if re.fullmatch("[0-9]{5,6}", code) else "",)),
         (["year"], ["first_day", "last_day"], _days),
     ).mutate(tonnes=lambda t: ibis.ifelse(t["tonnes"].upper() == "NA", "", t["tonnes"]))
 

@@ -59,15 +59,19 @@ _LAYOUTS: dict[str, dict[str, str]] = {
     },
     "a sheet of an Easy Comext workbook": {
         "reporter": "REPORTER", "partner": "PARTNER", "product": "PRODUCT", "goods": "PRODUCT", "flow": "FLOW",
-        "indicator": "INDICATORS", "period": "TIME", "value": "(value)", "cell": "(cell)",
+        "procedure": "STAT_PROCEDURE", "indicator": "INDICATORS", "period": "TIME", "value": "(value)", "cell": "(cell)",
+        "unknown": "(unknown)",
     },
 }
 """Name of each column by layout."""
 _NEEDED = ("reporter", "partner", "product", "flow", "period", "value")
-_EVERY = (*_NEEDED, "goods", "indicator", "procedure", "trade_type", "weight", "weight_100kg", "quantity", "unit", "cell")
+_EVERY = (*_NEEDED, "goods", "indicator", "procedure", "trade_type", "weight", "weight_100kg", "quantity", "unit", "cell", "unknown")
 _UNUSED = re.compile(r"DECLARANT|PARTNER|PRODUCT_(SITC|CPA.*|BEC5?|SECTION)|VALUE_NAC|FREQ", re.IGNORECASE)
 _FLOWS = {"1": "import", "2": "export", "IMPORT": "import", "EXPORT": "export", "IMPORTATION": "import", "EXPORTATION": "export"}
-_VALUE_IN_EUR = ("", "VALUE_IN_EUR", "VALUE_IN_EUROS", "VALUE_EUR")
+_VALUE_IN_EUR = ("VALUE_IN_EUR", "VALUE_IN_EUROS", "VALUE_EUR")
+_CONFIDENTIAL = (":c", ": c", "c")
+_ABOUT_SHEET = re.compile("Data extracted|Dataset|Last update|Last change|Source", re.IGNORECASE)
+_KEYS_ROW = re.compile(r"[A-Z]+(_[A-Z]+)*\b")
 _HS_SINCE = {2022: "HS2022", 2017: "HS2017", 2012: "HS2012", 2007: "HS2007", 2002: "HS2002", 1996: "HS1996", 1988: "HS1992"}
 _CLOSED = "Comext lists only cells with trade: a missing row may be zero, suppressed, or not in the extract"
 _7Z = b"7z\xbc\xaf\x27\x1c"
@@ -89,7 +93,7 @@ def load_comext(
         One file or several.
     products, since, until, countries
         Load only what `TradeNetwork.where` would keep; the rest is counted as "not asked for" in `sources.rejected`, and no
-        coverage is claimed for it.
+        coverage is claimed for it. Totals are restricted too, which `where` does not do.
     keep_rejects
         File to which the rejected rows are appended as CSV, with their reasons.
 
@@ -97,7 +101,8 @@ def load_comext(
     -------
     TradeNetwork
         - `trades`: one row per record, value in EUR, and in USD at the mean of the ECB's daily rates of the month (of the year
-          in a yearly record; missing before 1999 and while the period is not over). Exports are FOB and by destination; imports
+          in a yearly record; missing before 1999 and while the period is not over). A confidential record (`:c`) is a trade
+          without a value, so that sums which need it are missing; `sources.note` counts them. Exports are FOB and by destination; imports
           are CIF, from outside the Union by country of origin, from inside it by country of consignment. Rows of one customs
           procedure say so in `breakdown`, with the code in `x_procedure`; so do the two parts of the United Kingdom since 2021
           (XI, XU). `x_cell` is the sheet and cell in a workbook.
@@ -120,7 +125,9 @@ def load_comext(
 
     Rejected are: all goods together (TOTAL), confidential and special codes (with letters, such as 8542XXXX), other indicators
     than the value in euros, cells without a value (`:`), which are no zeros, several months or part of a year together, unknown
-    and former countries, and rows that repeat an earlier one in every field. Zero is a value.
+    and former countries, and rows that repeat an earlier one in every field. Zero is a value. Of several rows for one cell of a
+    customs procedure the largest is kept. A sheet of a workbook must say that it has values in euros, and have no dimension
+    that is not known here.
 
     Cautions: trade that a member keeps secret is missing at this level of detail, or told with a secret partner only. Small
     trade inside the Union is estimated by the members.
@@ -144,7 +151,10 @@ def load_comext(
 def _load(path: Path, asked: dict[str, Any], keep_rejects: str | Path | None) -> TradeNetwork:
     with _open(path) as opened:
         columns, unused = _layout(opened.header, opened.file)
-        table = _translated(pick(opened, columns))
+        others = {f"other{i}": name for i, name in enumerate(unused)}
+        table = _translated(pick(opened, columns | others))
+        if columns["procedure"]:
+            table = _marked_again(table, ["partner", "trade_type", "part", "procedure", *others])
         rules = [*_rules(table), *asked_rules(table, **asked, sides=("reporter_id", "partner_id"))]
         checked = split(opened, table, rules, columns | {"hs_code": columns["product"]})
         write_rejects(opened, checked, keep_rejects)
@@ -194,24 +204,66 @@ def _workbook_cells(path: Path) -> pa.Table | None:
     names = dict.fromkeys(_LAYOUTS["a sheet of an Easy Comext workbook"].values())
     cells: dict[str, list[str]] = {name: [] for name in names}
     found = False
-    for sheet, rows in sheets.items():
-        times = next((i for i, row in enumerate(rows) if str(row[0]).startswith("TIME") and len(set(row)) > 2), None)
+    for sheet, content in sheets.items():
+        rows = [[str(value).strip() for value in row] for row in content]
+        times = next((i for i, row in enumerate(rows) if row and row[0].startswith("TIME") and _periods(row)), None)
         if times is None:
             continue
         found = True
-        said = {str(row[0]).partition(" ")[0]: str(next((v for v in row[1:] if v != ""), "")) for row in rows[:times] if row[0] != ""}
-        head = next((i for i in range(times + 1, len(rows)) if re.match("REPORTER|PARTNER|PRODUCT|FLOW", str(rows[i][0]))), times)
-        keys = {j: str(text).partition(" ")[0] for j, text in enumerate(rows[head]) if text != ""}
-        months = [(j, str(text)) for j, text in enumerate(rows[times]) if j not in keys and text != ""]
-        for i, row in enumerate(rows[head + 1 :], head + 1):
-            if row[0] == "":
-                break
-            here = said | {name: str(row[j]) for j, name in keys.items()}
-            for j, month in months:
-                here |= {"TIME": month, "(value)": str(row[j]), "(cell)": f"{sheet}!{_letters(j)}{i + 1}"}
-                for name in names:
-                    cells[name].append(here.get(name, ""))
+        for here in _sheet_cells(rows, times, f"{path.name}, sheet {sheet!r}"):
+            here["(cell)"] = f"{sheet}!{here['(cell)']}"
+            for name in names:
+                cells[name].append(here.get(name, ""))
     return pa.table(cells) if found else None
+
+
+def _sheet_cells(rows: list[list[str]], times: int, where: str) -> Iterator[dict[str, str]]:
+    """The cells of a table of months, each with its dimensions, `(value)`, `(cell)` and the dimensions in `(unknown)`."""
+    months = _periods(rows[times])
+    head = next((i for i in range(times + 1, len(rows)) if _KEYS_ROW.match(rows[i][0]) and not any(rows[i][j] for j in months)), None)
+    if head is None:
+        raise InputError(f"{where}: no row below TIME names what its rows are (REPORTER, PARTNER); download the workbook again")
+    above = [row for row in rows[:times] if row[0] and any(row[1:]) and not _ABOUT_SHEET.match(row[0])]
+    keys = {j: text for j, text in enumerate(rows[head]) if text}
+    by_column = [
+        _dimensions([(line[0], line[j] if len({*line[1:]} - {""}) > 1 else max(line[1:])) for line in above]
+                    + [(line[0], line[j]) for line in rows[times:head]])
+        for j in range(len(rows[times]))
+    ]
+    ended = False
+    for i, row in enumerate(rows[head + 1 :], head + 1):
+        filled = [j for j, text in enumerate(row) if j not in keys and (text or (j in months and any(row)))]
+        if row[0].startswith("Special value") or (ended and any(row) and not any(row[j] for j in filled)):
+            break
+        ended = not any(row)
+        by_row = _dimensions([(text, row[k]) for k, text in keys.items()])
+        for j in filled:
+            unknown = "; ".join(filter(None, (by_column[j]["(unknown)"], by_row["(unknown)"])))
+            yield by_column[j] | by_row | {"(unknown)": unknown, "(value)": row[j], "(cell)": f"{_letters(j)}{i + 1}"}
+
+
+def _periods(row: list[str]) -> list[int]:
+    """The columns of the row TIME that have a period."""
+    return [j for j, text in enumerate(row) if text and not text.startswith("TIME")]
+
+
+def _dimensions(said: list[tuple[str, str]]) -> dict[str, str]:
+    """The dimensions by name; those that are not known are told in `(unknown)`."""
+    known: dict[str, str] = {}
+    unknown = []
+    for label, value in said:
+        coded = re.search(r"\[([A-Za-z_]+)\]", label)
+        name = coded[1].upper() if coded else label.partition(" ")[0].rstrip(":")
+        plain = re.sub(r"\s*\[\w+\]$", "", value)
+        if name in ("REPORTER", "PARTNER", "PRODUCT", "TIME"):
+            known[name] = value
+        elif name in ("FLOW", "STAT_PROCEDURE", "INDICATORS"):
+            known[name] = plain
+        elif name == "UNIT" and plain.upper() in ("EUR", "EURO", "EUROS"):
+            known.setdefault("INDICATORS", "VALUE_IN_EUR")
+        elif name != "FREQ":
+            unknown.append(f"{label} = {value}")
+    return known | {"(unknown)": "; ".join(unknown)}
 
 
 def _letters(column: int) -> str:
@@ -321,15 +373,31 @@ def _rules(table: ir.Table) -> list[Rule]:
         ("HS code lost its leading zero (codes have 2, 4, 6 or 8 digits)", "product", kind == "odd"),
         ("no HS code", "product", kind == ""),
         ("flow is no export or import", "flow", table["flow_name"].isnull()),
-        ("indicator is not the value in euros", "indicator", table["indicator"].upper().notin(_VALUE_IN_EUR)),
+        ("dimension of the sheet is not known", "unknown", table["unknown"] != ""),
+        ("the sheet does not say that its values are in euros", "indicator", (table["indicator"] == "") & (table["cell"] != "")),
+        ("indicator is not the value in euros", "indicator", table["indicator"].upper().notin(["", *_VALUE_IN_EUR])),
         ("period is neither one month nor one whole year", "period", table["first_day"].isnull()),
         ("unknown or former reporter", "reporter", table["reporter_id"].isnull()),
         ("unknown or former partner", "partner", table["place"].isnull()),
-        ("no value: not available or no trade", "value", value.isin(["", ":", ": "])),
-        ("no value: confidential", "value", value.isin([":c", ": c", "c"])),
-        *(rule for name in ("value", "weight", "weight_100kg", "quantity") for rule in amount_rules(name, table[name])),
+        ("no value: not available or no trade", "value", value.isin(["", ":"])),
+        *amount_rules("value", ibis.ifelse(value.isin(_CONFIDENTIAL), "", value)),
+        *(rule for name in ("weight", "weight_100kg", "quantity") for rule in amount_rules(name, table[name])),
         (REPEAT, "", table["repeated"]),
+        *([("repeats a cell with a larger value", "value", table["again"].notnull())] if "again" in table.columns else []),
     ]
+
+
+def _marked_again(table: ir.Table, parts: Sequence[str]) -> ir.Table:
+    """The table with a column `again`, not null in all but the largest of several sound rows for one cell."""
+    sound = table.filter(table["shape"] == 0, *(~condition.fill_null(False) for _, _, condition in _rules(table)))
+    texts = ["hs_code", "reporter_id", "partner_id", "flow_name", "first_day", "last_day", *parts]
+    keyed = sound.select("row", amount=number(sound["value"]), cell=ibis.literal("\x1f").join([sound[name] for name in texts]))
+    several = keyed.group_by(hashed=keyed["cell"].hash()).having(keyed.count() > 1).agg()
+    alike = keyed.filter(keyed["cell"].hash().isin(several["hashed"]))
+    first = ibis.window(group_by="cell", order_by=[alike["amount"].desc(nulls_first=False), alike["row"]])
+    placed = alike.mutate(place=ibis.row_number().over(first))
+    again = placed.filter(placed["place"] > 0).select(again="row")
+    return table.left_join(again, table["row"] == again["again"])
 
 
 def _rows(opened: Opened, kept: ir.Table, source_id: str, *, in_workbook: bool) -> ir.Table:
@@ -348,7 +416,8 @@ def _rows(opened: Opened, kept: ir.Table, source_id: str, *, in_workbook: bool) 
         buyer_id=ibis.ifelse(outward, kept["partner_id"], kept["reporter_id"]),
         partner=kept["partner"], hs_code=kept["hs_code"], hs_version=kept["hs_version"], goods=kept["goods"],
         period_start=kept["first_day"].cast("timestamp"), period_end=kept["last_day"].cast("timestamp"),
-        value=value, currency=ibis.literal("EUR"), fx_rate=rate, value_usd=value * rate,
+        value=value, currency=ibis.ifelse(value.isnull(), "", "EUR"),
+        fx_rate=ibis.ifelse(value.isnull(), ibis.null("float64"), rate), value_usd=value * rate,
         valuation=ibis.ifelse(outward, "FOB", "CIF"),
         weight_kg=ibis.ifelse(weight > 0, weight, ibis.null("float64")),
         quantity=ibis.ifelse(counted, quantity, ibis.null("float64")),
@@ -371,7 +440,7 @@ def _concept(kept: ir.Table) -> ir.StringValue:
 
 def _coverage(kept: ir.Table, source_id: str) -> pd.DataFrame:
     """What the file shows to be reported: partners, products and months per reporter, flow, concept and HS version."""
-    told = kept.filter(kept["place"] == "country").mutate(concept=_concept)
+    told = kept.filter(kept["place"] == "country", number(kept["value"]).notnull()).mutate(concept=_concept)
     keys = ["reporter_id", "flow_name", "concept", "hs_version"]
     cells = frame(told.group_by(keys).agg(
         partners=told["partner_id"].collect(distinct=True).sort().join(" "),
@@ -413,6 +482,9 @@ def _spans(days: Sequence[str]) -> list[tuple[str, pd.Timestamp, pd.Timestamp]]:
 
 def _source(opened: Opened, checked: Checked, source_id: str, unused: list[str]) -> pd.DataFrame:
     note = "Columns not used: " + ", ".join(name[:60] for name in unused) + "." if unused else ""
+    n_secret = checked.kept.filter(checked.kept["value"].lower().isin(_CONFIDENTIAL)).count().to_pyarrow().as_py()
+    if n_secret:
+        note = f"{note} Confidential, kept without a value: {n_secret:,} records.".strip()
     if opened.encoding == "latin-1":
         note = f"{note} The file is not UTF-8; other bytes were read as Latin-1.".strip()
     row: dict[str, Any] = {

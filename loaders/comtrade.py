@@ -92,7 +92,7 @@ def load_comtrade(
         One file or several.
     products, since, until, countries
         Load only what `TradeNetwork.where` would keep; the rest is counted as "not asked for" in `sources.rejected`, and no
-        coverage is claimed for it.
+        coverage is claimed for it. Totals are restricted too, which `where` does not do.
     keep_rejects
         File to which the rejected rows are appended as CSV, with their reasons.
 

@@ -1,7 +1,8 @@
 """Questions to a public service of statistics: split to its limits, asked politely, answers kept as they came.
 
 Whole answers lie in the folder `answers`, each with a note beside it (address, date, hash, rows); what is there and sound is
-not asked again. The clients `fetch_comtrade` and `fetch_comext` say what differs between services.
+not asked again, but for an empty answer of an earlier day about a period that may not have been published then. The clients
+`fetch_comtrade` and `fetch_comext` say what differs between services.
 """
 
 import csv
@@ -23,6 +24,7 @@ from typing import IO, NamedTuple
 from urllib.parse import urlsplit
 
 import httpx
+import pandas as pd
 import tenacity
 
 from chiptrail.graphmodel.errors import InputError, UnknownNameError
@@ -239,7 +241,7 @@ class _Desk:
         """The whole answer, or None where it would be cut."""
         self.tell(_described(request), left + 1)
         url = self.service.url(request)
-        found, cut = self._kept(url)
+        found, cut = self._kept(url, request)
         if not found and not cut:
             found = self._fetched(url, lambda status, body: self.service.rows(request, status, body))
         return found
@@ -276,8 +278,11 @@ class _Desk:
     def _note_path(self, url: str) -> Path:
         return self.folder / f"{self.service.name}-{hashlib.sha256(url.encode()).hexdigest()[:16]}.note.json"
 
-    def _kept(self, url: str) -> tuple[Answer | None, bool]:
-        """The answer in the folder, and whether the folder knows that it would be cut."""
+    def _kept(self, url: str, request: Request | None = None) -> tuple[Answer | None, bool]:
+        """The answer in the folder, and whether the folder knows that it would be cut.
+
+        An empty one of another day is asked again if its period was then too young to be surely published.
+        """
         if self.refresh:
             return None, False
         note = _read_note(self._note_path(url))
@@ -292,6 +297,8 @@ class _Desk:
         path = self.folder / Path(name).name
         if not path.is_file() or _hash_of(path) != note.get("sha256"):
             return None, False
+        if rows == 0 and request and retrieved != _today() and _young(request, retrieved):
+            return None, False
         self.kept += 1
         return Answer(path, rows, retrieved), False
 
@@ -303,7 +310,7 @@ class _Desk:
             raw, rows = self._asked(url, count)
         except (TooBig, Cut):
             raw, rows = b"", -1
-        today = datetime.now(UTC).date().isoformat()
+        today = _today()
         if rows < 0 or (not listing and (rows >= self.limits.max_rows or rows in self.service.caps)):
             _write_note(note_path, {"url": url, "retrieved": today, "cut_at": rows if rows >= 0 else None})
             return None
@@ -417,6 +424,17 @@ def _described(request: Request) -> str:
         return f"{values[0]}..{values[-1]} ({len(values)})"
 
     return ", ".join(f"{name} {several(values)}" for name, values in request.items())
+
+
+def _today() -> str:
+    return datetime.now(UTC).date().isoformat()
+
+
+def _young(request: Request, retrieved: str) -> bool:
+    """Whether the last period of a request ended less than a year before it was retrieved."""
+    last = max(request["period"])
+    end = parse_period(f"{last[:4]}-{last[4:]}" if re.fullmatch("[0-9]{6}", last) else last)[1]
+    return bool(end + pd.DateOffset(years=1) > pd.Timestamp(retrieved))
 
 
 def _unpacked(raw: bytes) -> bytes:

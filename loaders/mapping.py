@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from chiptrail.graphmodel.errors import ChiptrailError, InputError, UnknownNameError
-from chiptrail.loaders.cells import CURRENCIES, day_first, moment, place
+from chiptrail.loaders.cells import CURRENCIES, day_orders, moment, place
 from chiptrail.loaders.reader import open_table
 
 ROLES: dict[str, str] = {
@@ -32,6 +32,7 @@ ROLES: dict[str, str] = {
     "value_usd": "value in US dollars",
     "currency": "currency of `value`",
     "weight_kg": "net weight in kilograms",
+    "gross_weight_kg": "weight with packing in kilograms; never taken for the net weight",
     "quantity": "quantity",
     "quantity_unit": "unit of `quantity`",
     "date": "day of the shipment or declaration",
@@ -69,6 +70,7 @@ _WORDS: dict[str, str] = {
     "value_usd": r"(стоимост|сумма|value|amount|valeur|wert|valor|fob|cif).*(usd|долл|\$)",
     "currency": r"валют|currency|devise|w[aä]hrung|moneda|d[oö]viz|币",
     "weight_kg": r"нетто|вес\b|масса|\bnet ?w|netto|weight|poids|peso|gewicht|a[gğ][iı]rl[iı]k|\bkg\b|重量",
+    "gross_weight_kg": r"брутто|gross|brut\b|brutto|bruto",
     "quantity": r"количеств|кол-?во|quantit|\bqty|menge|cantidad|miktar|数量",
     "quantity_unit": r"единиц|ед\.? ?изм|\bunit|unit[eé]|einheit|unidad|birim|单位",
     "date": r"дата|\bdate|datum|fecha|tarih|日期|\bday\b",
@@ -78,10 +80,14 @@ _WORDS: dict[str, str] = {
     "flow": r"направлени|flow|direction|import ?/ ?export|им ?/ ?эк|экспорт ?/ ?импорт",
 }
 _LESS_LIKELY = re.compile(r"брутто|gross|brut\b|brutto|bruto|за ед|за кг|per unit|unit price|цена|таможенн|адрес|address")
+_GROSS = re.compile(_WORDS["gross_weight_kg"])
+_NO_NUMBER = re.compile(r"rate|price|value|amount|weight|quantit|\bqty|цена|курс|стоимост|\bвес|количеств|fiyat|precio|preis|prix")
 _COMPANY = re.compile(
     r"\b(ооо|оао|зао|пао|ао|ип|тоо|осоо|llc|ltd|limited|inc|corp|co|gmbh|ag|sa|s\.a|srl|bv|nv|oy|as|a\.?[sş]|jsc|llp|plc|pte|sarl|"
     r"kg|fze|fzco|sdn|bhd)\b|公司", re.IGNORECASE)
 _AMOUNT = re.compile(r"[+-]?\d[\d .,'\u00a0\u202f]*([eE][+-]?\d+)?")
+GARBLED = "[\x80-\x9f]"
+"""Pattern of characters that no text holds; they come from bytes read as Latin-1 that are none."""
 _N_SAMPLE = 2000
 _ENOUGH, _CLOSE = 0.7, 0.3
 
@@ -106,6 +112,8 @@ class Proposal:
     constants: dict[str, str]
     day_first: bool | None
     day_first_known: bool
+    encoding: str
+    encoding_known: bool
 
 
 @dataclass(frozen=True)
@@ -248,6 +256,10 @@ def propose(path: str | Path, *, encoding: str | None = None, sheet: str | None 
     with open_table(path, encoding=encoding, sheet=sheet) as opened:
         names = [f"c{i}" for i in range(len(opened.header))]
         rows = opened.records.order_by("row").limit(_N_SAMPLE).select(*names).to_pyarrow()
+    if encoding is None and opened.encoding == "latin-1":
+        sample = "\n".join([*opened.header, *(v for c in names for v in rows[c].to_pylist() if v)])
+        if re.search(GARBLED, sample):
+            return replace(propose(path, encoding=_likely_encoding(sample), sheet=sheet), encoding_known=False)
     texts = {name: [t for v in rows[c].to_pylist() if (t := (v or "").strip())] for c, name in zip(names, opened.header, strict=True)}
     scores = {(role, name): score for name, values in texts.items() for role, score in _scores(name, values).items()}
     guesses: dict[str, Guess] = {}
@@ -267,16 +279,28 @@ def propose(path: str | Path, *, encoding: str | None = None, sheet: str | None 
     begins, known = None, True
     if "date" in guesses:
         try:
-            begins = day_first(texts[guesses["date"].column], None, opened.file)
+            begins = "mdy" not in day_orders(texts[guesses["date"].column], None, opened.file).values()
         except InputError:
             begins, known = True, False
-    return Proposal(opened.file, guesses, unused, constants, begins, known)
+    return Proposal(opened.file, guesses, unused, constants, begins, known, encoding or "", encoding_known=True)
+
+
+def _likely_encoding(garbled: str) -> str:
+    """The encoding of a text that was read as Latin-1 by mistake: cp866 where its bytes stand in Cyrillic words."""
+    cyrillic = sum(map(len, re.findall("[\x80-\xaf\xe0-\xf1]{3,}", garbled)))
+    undefined = re.search("[\x81\x8d\x8f\x90\x9d]", garbled)
+    if 2 * cyrillic > len(re.findall("[\x80-\xff]", garbled)) or undefined:
+        return "cp866"
+    return "windows-1254" if not re.search("[\x8e\x9e]", garbled) and re.search("[\xd0\xdd\xde\xf0\xfd\xfe]", garbled) else "windows-1252"
 
 
 def mapping_text(proposal: Proposal) -> str:
     """The proposal as a mapping in TOML, with a comment for each role; lines to look at say `CONFIRM`."""
     lines = [f"# Proposed for {_comment(proposal.file)}. Read each line; correct or remove what is wrong, above all where it says CONFIRM.",
              f"title = {_quoted(proposal.file)}"]
+    if proposal.encoding:
+        doubt = "" if proposal.encoding_known else "  # CONFIRM: guessed; look at the names below, else try another such as windows-1254"
+        lines.append(f"encoding = {_quoted(proposal.encoding)}{doubt}")
     if proposal.day_first is not None:
         doubt = "" if proposal.day_first_known else "  # CONFIRM: dates such as 03/04/2022 may begin with the day or the month"
         lines.append(f"day_first = {str(proposal.day_first).lower()}{doubt}")
@@ -313,7 +337,11 @@ def _scores(name: str, values: list[str]) -> dict[str, tuple[float, str]]:
             continue
         if role not in _WORDS and not re.search(_COUNTRY, plain):
             continue
-        points = 2 + fits + 0.4 * (role == "value_usd") - bool(_LESS_LIKELY.search(plain))
+        if (role == "weight_kg" and _GROSS.search(plain)) or (role == "gross_weight_kg" and not re.search(_WORDS["weight_kg"], plain)):
+            continue
+        if role == "item" and _NO_NUMBER.search(plain):
+            continue
+        points = 2 + fits + 0.4 * (role == "value_usd") - bool(role != "gross_weight_kg" and _LESS_LIKELY.search(plain))
         points -= 0.5 * (role in ("goods", "value", "quantity") and re.search(r"номер|№|код|code", plain) is not None)
         scores[role] = (points, "by its name" + (f" and its {kind}" if values else ""))
     for role, kind in (("hs_code", "HS codes"), ("date", "dates"), ("currency", "currencies"), ("flow", "flows")):
@@ -326,8 +354,8 @@ def _kind_of(role: str) -> str:
     if role.endswith("_country"):
         return "countries"
     return {"hs_code": "HS codes", "date": "dates", "currency": "currencies", "flow": "flows", "value": "numbers",
-            "value_usd": "numbers", "weight_kg": "numbers", "quantity": "numbers", "declaration": "texts", "item": "numbers",
-            "amendment": "texts", "quantity_unit": "words"}.get(role, "words")
+            "value_usd": "numbers", "weight_kg": "numbers", "gross_weight_kg": "numbers", "quantity": "numbers",
+            "declaration": "texts", "item": "whole numbers", "amendment": "texts", "quantity_unit": "words"}.get(role, "words")
 
 
 def _kinds(values: list[str]) -> dict[str, float]:
@@ -341,6 +369,7 @@ def _kinds(values: list[str]) -> dict[str, float]:
 
     found = {
         "numbers": share(_AMOUNT.fullmatch), "dates": share(_is_day), "countries": share(_is_country), "texts": 1.0,
+        "whole numbers": share(re.compile(r"[0-9]{1,9}").fullmatch),
         "HS codes": share(lambda t: re.fullmatch(r"(0[1-9]|[1-6]\d|7[0-689]|8\d|9[0-7])(\.?\d\d){1,4}", t)),
         "currencies": share(lambda t: t.upper() in CURRENCIES or t.upper() in CURRENCIES.values()),
         "flows": share(lambda t: t.casefold() in ("им", "эк", "импорт", "экспорт", "import", "export", "im", "ex", "imp", "exp")),
@@ -352,9 +381,9 @@ def _kinds(values: list[str]) -> dict[str, float]:
 
 
 def _is_day(text: str) -> bool:
-    for begins in (True, False):
+    for order in ("dmy", "mdy", "ymd"):
         try:
-            return bool(moment(text, begins_with_day=begins))
+            return bool(moment(text, dict.fromkeys("-./", order)))
         except InputError:
             continue
     return False

@@ -19,15 +19,19 @@ import pandas as pd
 from chiptrail.graphmodel.errors import InputError, UnknownNameError
 from chiptrail.graphmodel.network import TradeNetwork
 
-RULES = ("part", "part with maker", "maker")
-"""How a mention was found: the number alone; a short, plain or shared number beside its maker's name; the name alone."""
+RULES = ("part", "part with maker", "part of a longer number", "maker")
+"""How a mention was found: the number alone; a short, plain or shared number beside its maker's name; a number inside a longer
+one, beside its maker's name; the name alone."""
 
 _LEAST_PART, _LEAST_NAME = 5, 3
 _LOOK_ALIKES = str.maketrans("авсенкмортхo", "abcehkm0ptx0")
 _TOKEN = re.compile(r"[^\W_]+")
+_BEFORE = re.compile(r"(?:[^\W_]*\d[^\W_]*|(?<![^\W_])[^\W_]{1,3})[-‐-―−]$|[^\W_]*\d[^\W_]*\.$")
+_BEHIND = re.compile(r"\.[^\W_]*\d")
 _TIGHT = re.compile(r"[-‐-―−/._+#]")
 _LOOSE = re.compile(r"\s+|\s*[-‐-―−]\s*")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200d\u2060\ufeff]")
+_REACH = 40
 _Z = NormalDist().inv_cdf(0.975)
 
 
@@ -123,7 +127,8 @@ def find_mentions(texts: pd.Series, parts: pd.DataFrame) -> pd.DataFrame:
     underscore, plus or # may stand anywhere, a space only where the list has a separator: `XC7K325T-2FFG900I` is found as
     `XC7K325T 2FFG900I`, and not across a comma. Of matches that begin at one word the longest counts. A number of fewer
     than 5 letters and digits, of digits alone, or listed for several makers counts only with its maker's name in the same
-    text. Names of fewer than 3 letters and digits are not looked for.
+    text. So does one inside a longer number, as `2N7002` in `12-2N7002`, `A-2N7002-B` or `12.2N7002`; what follows a hyphen
+    alone is a suffix to order by, as in `2N7002-K`. Names of fewer than 3 letters and digits are not looked for.
 
     A mention says that the words are there. "Compatible with" or "instead of" a maker is a mention too, and names that
     are words of the language are found as such: look at the texts before drawing a conclusion.
@@ -325,21 +330,31 @@ def _index(parts: pd.DataFrame, where: str) -> _Index:
 
 def _mentions(text: str, index: _Index) -> list[tuple[str, str, str, str]]:
     """Maker, part, matched words and rule of each mention of one text."""
-    spans = list(_spans(_visible(text), index))
-    named = {index.names[name] for _, name, _ in spans if name}
+    possible = list(_possible(text, index))
+    named = {maker for maker, part, _, _ in possible if not part}
     found: dict[tuple[str, str], tuple[str, str]] = {}
-    for number, name, matched in spans:
-        if name:
-            found.setdefault((index.names[name], ""), (matched, "maker"))
-        weak = index.needs_maker(number)
-        for maker, (part, _) in index.numbers.get(number, {}).items():
-            if not weak or maker in named:
-                found.setdefault((maker, part), (matched, "part with maker" if weak else "part"))
+    for maker, part, matched, rule in possible:
+        if rule in ("part", "maker") or maker in named:
+            known = found.setdefault((maker, part), (matched, rule))
+            if rule == "part" != known[1]:
+                found[maker, part] = (matched, rule)
     return [(maker, part, matched, rule) for (maker, part), (matched, rule) in found.items()]
 
 
-def _spans(text: str, index: _Index) -> Iterator[tuple[str, str, str]]:
-    """Number, name (one may be empty) and words of the longest match at each word of a text, none inside another."""
+def _possible(text: str, index: _Index) -> Iterator[tuple[str, str, str, str]]:
+    """Maker, part, matched words and rule of what is a mention if the maker's name is there, where the rule asks for it."""
+    for number, name, matched, longer in _spans(_visible(text), index):
+        if name:
+            yield index.names[name], "", matched, "maker"
+        rule = "part with maker" if index.needs_maker(number) else "part of a longer number" if longer else "part"
+        for maker, (part, _) in index.numbers.get(number, {}).items():
+            yield maker, part, matched, rule
+
+
+def _spans(text: str, index: _Index) -> Iterator[tuple[str, str, str, bool]]:
+    """Number, name (one may be empty) and words of the longest match at each word of a text, none inside another, and whether
+    the match is part of a longer number.
+    """
     words = [(match.start(), match.end(), _fold(match[0])) for match in _TOKEN.finditer(text)]
     done = 0
     for i, (start, end, word) in enumerate(words):
@@ -364,7 +379,8 @@ def _spans(text: str, index: _Index) -> Iterator[tuple[str, str, str]]:
                 spaces.add(len(number))
             end, number, name = words[follow][1], number + words[follow][2], f"{name} {words[follow][2]}"
         if best[2]:
-            yield best
+            before = _BEFORE.search(text, max(0, start - _REACH), start)
+            yield *best, before is not None or _BEHIND.match(text, done) is not None
 
 
 def _compared(labelled: pd.DataFrame, parts: pd.DataFrame) -> pd.DataFrame:
@@ -382,9 +398,10 @@ def _compared(labelled: pd.DataFrame, parts: pd.DataFrame) -> pd.DataFrame:
         if " ".join(_words(maker)) not in makers:
             raise UnknownNameError("maker", maker, makers.values(), "label with the makers of the list")
         maker, key = makers[" ".join(_words(maker))], "".join(_words(part))
-        rule = "maker" if not part else "part with maker" if index.needs_maker(key) else "part"
         listed = index.numbers.get(key, {}).get(maker, (part, frozenset()))[0]
-        rows[int(text), maker, listed] = ("", rule, True, False)
+        rule = "maker" if not part else "part with maker" if index.needs_maker(key) else "part"
+        rules = {(m, p): r for m, p, _, r in _possible(texts[int(text)], index)}
+        rows[int(text), maker, listed] = ("", rules.get((maker, listed), rule), True, False)
     for text, maker, part, matched, rule in find_mentions(pd.Series(texts, dtype="str"), parts).itertuples(index=False):
         rows[text, maker, part] = (matched, rule, (text, maker, part) in rows, True)
     ordered = sorted(rows.items())

@@ -10,6 +10,7 @@ import difflib
 import gzip
 import hashlib
 import io
+import json
 import re
 import shutil
 import tempfile
@@ -29,9 +30,10 @@ from ibis.expr import types as ir
 from chiptrail.graphmodel.errors import InputError
 
 _CHUNK = 1 << 20
-_BYTES = 8 << 20
+_BYTES = 1 << 20
 _SPARE = 16
-_MEMORY = "1500MB"
+_BLANKS = " \t\v\f\r\n"
+_MEMORY = "800MB"
 _NO_SUCH_TEXT = "\x01\x02"
 NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?$"
 """A plain decimal number as text."""
@@ -60,7 +62,7 @@ class Opened:
 
     `records` is the engine's table of it: columns c0, c1, ... as text (some more of them than the header has, for fields
     beyond it), `row` (record number, the header is 1) and `shape` (-1 where the row has fewer fields than the header, 1
-    where it has more, else 0). `store` reads the same in one go.
+    where it has more, else 0). `store` reads the same in one go. `blanks` are the white characters that its fields may hold.
     """
 
     engine: Any
@@ -73,6 +75,7 @@ class Opened:
     readings: tuple[ir.Table, ...]
     first_row: int = 1
     n_lines: int = 0
+    blanks: str = _BLANKS
 
     def store(self, name: str, select: Callable[[ir.Table], ir.Table]) -> ir.Table:
         """A table of the engine with what `select` takes of the records (all but `row`), and their `row`.
@@ -80,12 +83,22 @@ class Opened:
         Text is read on all cores if no field holds a line end; again on one if that did not give a record for each line.
         """
         for reading in self.readings:
-            table = self.engine.create_table(name, select(reading))
+            table = stored_table(self.engine, name, select(reading))
             if reading is self.readings[-1] or table.count().to_pyarrow().as_py() == self.n_lines:
                 break
-            self.engine.drop_table(name)
+            self.engine.raw_sql(f"DROP TABLE {name}")  # drop_table of Ibis 12 forgets the name
         table = table.mutate(row=table.rowid() + self.first_row)
         return table.filter(table["row"] > 1)
+
+
+def stored_table(engine: Any, name: str, table: ir.Table) -> ir.Table:
+    """A new table of the engine with the rows of another, in their order.
+
+    What Ibis does to create one fills it from a second copy, at twice the cost.
+    """
+    engine.create_view(f"{name}_view", table, overwrite=True)
+    engine.raw_sql(f"CREATE TABLE {name} AS FROM {name}_view")
+    return engine.table(name)
 
 
 @contextmanager
@@ -145,7 +158,8 @@ def sheet_names(path: str | Path) -> list[str]:
     InputError
         If the file is no workbook that can be read.
     """
-    return list(_workbook(Path(path)).sheet_names)
+    with _workbook(Path(path)) as book:
+        return list(book.sheet_names)
 
 
 def require_columns(header: Sequence[str], needed: Sequence[str], *, file: str, layout: str) -> None:
@@ -171,6 +185,24 @@ def require_columns(header: Sequence[str], needed: Sequence[str], *, file: str, 
     raise InputError(f"{file}: not {layout}: no column {', '.join(hints)}; found {found}; {advice}")
 
 
+def retrieved_on(path: Path, sha256: str) -> str:
+    """The day on which the oldest answer behind a fetched table was retrieved (UTC), `""` if nothing says so.
+
+    Parameters
+    ----------
+    path, sha256
+        The table and its hash: the note beside it counts only if it is of this very table.
+    """
+    try:
+        note = json.loads(path.with_suffix(".json").read_bytes())
+    except (OSError, ValueError):
+        return ""
+    if not isinstance(note, dict) or note.get("sha256") != sha256:
+        return ""
+    day = note.get("retrieved")
+    return day if isinstance(day, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", day) else ""
+
+
 @contextmanager
 def _engine_errors(path: Path) -> Iterator[None]:
     try:
@@ -178,7 +210,8 @@ def _engine_errors(path: Path) -> Iterator[None]:
     except duckdb.Error as error:
         file, message = path.name, str(error).replace(str(path), path.name)
         line = re.search(r"CSV Error on Line: (\d+)", message)
-        if line is None and not isinstance(error, duckdb.IOException | duckdb.InvalidInputException):
+        damaged = type(error) is duckdb.Error or isinstance(error, duckdb.IOException | duckdb.InvalidInputException)
+        if line is None and not damaged:
             raise
         if line is None:
             raise InputError(f"{file} cannot be read ({message.splitlines()[0][:200]}); {_UNREADABLE}") from None
@@ -203,6 +236,7 @@ class _Scan:
     one_line_each: bool
     n_lines: int
     open_quote: bool
+    blanks: str = _BLANKS
 
 
 def _open_text(engine: Any, path: Path, name: str, encoding: str | None, copy: Path) -> Opened:
@@ -223,7 +257,8 @@ def _open_text(engine: Any, path: Path, name: str, encoding: str | None, copy: P
     ways = (True, False) if scan.one_line_each and not zipped else (False,)
     readings = tuple(_read_text(engine, path, zipped, delimiter, len(header), parallel=way) for way in ways)
     records = readings[-1].mutate(row=ibis.row_number() + 1)
-    return Opened(engine, records.filter(records["row"] > 1), header, name, "", told, delimiter, readings, 1, scan.n_lines)
+    return Opened(engine, records.filter(records["row"] > 1), header, name, "", told, delimiter, readings, 1, scan.n_lines,
+                  scan.blanks)
 
 
 def _text(path: Path, zipped: bool, encoding: str = "utf-8-sig", errors: str = "strict") -> io.TextIOWrapper:
@@ -242,7 +277,7 @@ def _scan(path: Path, zipped: bool, name: str, encoding: str | None) -> _Scan:
             return _Scan(encoding, False, False, 0, False)
     decoder = codecs.getincrementaldecoder("utf-8")()
     quotes, before = b"", b"\n"
-    utf8, quoted_line, blank_line, ends, n_lines = True, False, False, [0, 0, 0], 0
+    utf8, quoted_line, blank_line, ends, n_lines, blanks = True, False, False, [0, 0, 0], 0, {" "}
     with (gzip.open if zipped else open)(path, "rb") as stream:
         while chunk := stream.read(_BYTES):
             if before == b"\n" and n_lines == 0 and chunk.startswith(_UTF16):
@@ -257,13 +292,14 @@ def _scan(path: Path, zipped: bool, name: str, encoding: str | None) -> _Scan:
                 except UnicodeDecodeError:
                     utf8 = False
             n_lines += chunk.count(b"\n")
+            blanks.update(blank for blank in "\t\v\f" if blank not in blanks and blank.encode() in chunk)
             if b"\r" in chunk:
                 pairs = chunk.count(b"\r\n")
                 ends = [ends[0] + pairs, ends[1] + chunk.count(b"\r") - pairs, ends[2] + chunk.count(b"\n") - pairs]
             else:
                 ends[2] += b"\n" in chunk
-            edged = before[-1:] + chunk
-            blank_line = blank_line or b"\n\n" in edged or b"\n\r" in edged
+            blank_line = blank_line or b"\n\n" in chunk or (b"\r" in chunk and b"\n\r" in chunk) or (
+                before == b"\n" and chunk[:1] in b"\r\n")
             quotes = (quotes + chunk.translate(None, _NO_QUOTE_OR_LINE)).replace(b'""', b"")
             whole, _, quotes = quotes.rpartition(b"\n")
             quoted_line = quoted_line or b'"' in whole
@@ -274,8 +310,10 @@ def _scan(path: Path, zipped: bool, name: str, encoding: str | None) -> _Scan:
         utf8 = False
     told = encoding or ("utf-8" if utf8 else _other_encoding(path, zipped))
     one_end = sum(n > 0 for n in ends) < 2
-    return _Scan(told, utf8 and one_end, utf8 and one_end and not (quoted_line or blank_line or ends[1]),
-                 n_lines + (before != b"\n"), quotes.count(b'"') % 2 == 1)
+    whole_lines = utf8 and one_end and not (quoted_line or blank_line or ends[1])
+    blanks |= set() if whole_lines else {"\r", "\n"}
+    return _Scan(told, utf8 and one_end, whole_lines, n_lines + (before != b"\n"), quotes.count(b'"') % 2 == 1,
+                 "".join(sorted(blanks)))
 
 
 def _other_encoding(path: Path, zipped: bool) -> str:
@@ -319,8 +357,6 @@ def _read_header(path: Path, zipped: bool, file: str) -> tuple[tuple[str, ...], 
         line = "\n"
         while line == "\n":
             line = text.readline(_CHUNK)
-    if not line.strip(" ,;\t|\n"):
-        raise InputError(f"{file} has no header; download it again")
     if line.count('"') % 2:
         raise InputError(f"{file}: the header has an open quotation mark; close it, or download the file again")
     rows = {delimiter: next(csv.reader([line], delimiter=delimiter)) for delimiter in ",;\t|"}
@@ -328,6 +364,8 @@ def _read_header(path: Path, zipped: bool, file: str) -> tuple[tuple[str, ...], 
     names = [name.strip() for name in rows[delimiter]]
     while names and not names[-1]:
         names.pop()
+    if not names:
+        raise InputError(f"{file} has no header; download it again")
     names = [name or f"(column {i})" for i, name in enumerate(names, 1)]
     twice = ", ".join(sorted({repr(name) for name in names if names.count(name) > 1}))
     if twice and any(re.match(NUMBER, name) for name in names):
@@ -346,8 +384,9 @@ def _read_text(engine: Any, path: Path, zipped: bool, delimiter: str, n_columns:
         compression="gzip" if zipped else "none",
     )
     last, *spare = names[n_columns - 1 :]
+    less, even, more = (ibis.literal(n, "int32") for n in (-1, 0, 1))  # the type that the engine gives such numbers
     too_many = ibis.or_(*(table[name].fill_null("").strip() != "" for name in spare))
-    return table.mutate(shape=ibis.cases((table[last].isnull(), -1), (table[spare[0]].isnull(), 0), (too_many, 1), else_=0))
+    return table.mutate(shape=ibis.cases((table[last].isnull(), less), (table[spare[0]].isnull(), even), (too_many, more), else_=even))
 
 
 def _literally(path: Path) -> str:
@@ -366,17 +405,18 @@ def _open_parquet(engine: Any, path: Path) -> Opened:
         elif dtype.is_timestamp():
             text = text.re_replace(r" 00:00:00(\+00)?$", "")
         texts[f"c{i}"] = text
-    reading = table.select(**texts, shape=ibis.literal(0))
+    reading = table.select(**texts, shape=ibis.literal(0, "int32"))
     header = tuple(str(name) for name in table.columns)
     records = reading.mutate(row=ibis.row_number() + 2)
     return Opened(engine, records, header, path.name, "", "parquet", "", (reading,), first_row=2)
 
 
-def _workbook(path: Path) -> Any:
+@contextmanager
+def _workbook(path: Path) -> Iterator[Any]:
     from python_calamine import CalamineError, load_workbook
 
     try:
-        return load_workbook(path)
+        yield load_workbook(path)
     except (CalamineError, OSError) as error:
         raise InputError(
             f"{path.name} is a zip archive or a workbook that cannot be read ({str(error)[:80]}); unpack it, or save the sheet "
@@ -386,17 +426,17 @@ def _workbook(path: Path) -> Any:
 
 def _write_sheet(path: Path, sheet: str | None, header_row: int | None, target: Path) -> None:
     """One table of a workbook as CSV, from its header on, without empty rows."""
-    book = _workbook(path)
-    if sheet is not None and sheet not in book.sheet_names:
-        near = ", ".join(repr(name[:60]) for name in book.sheet_names[:20])
-        raise InputError(f"{path.name} has no sheet {sheet[:60]!r}; it has {near}")
     tables = {}
-    for name in [sheet] if sheet is not None else book.sheet_names:
-        rows = [[_cell(value) for value in row] for row in book.get_sheet_by_name(name).to_python(skip_empty_area=False)]
-        rows = rows[header_row - 1 :] if header_row else _from_header(rows)
-        rows = [row for row in rows if any(row)]
-        if sheet is not None or len(rows) > 1:
-            tables[name] = rows
+    with _workbook(path) as book:
+        if sheet is not None and sheet not in book.sheet_names:
+            near = ", ".join(repr(name[:60]) for name in book.sheet_names[:20])
+            raise InputError(f"{path.name} has no sheet {sheet[:60]!r}; it has {near}")
+        for name in [sheet] if sheet is not None else book.sheet_names:
+            rows = [[_cell(value) for value in row] for row in book.get_sheet_by_name(name).to_python(skip_empty_area=False)]
+            rows = rows[header_row - 1 :] if header_row else _from_header(rows)
+            rows = [row for row in rows if any(row)]
+            if sheet is not None or len(rows) > 1:
+                tables[name] = rows
     if len(tables) != 1:
         names = ", ".join(repr(name[:60]) for name in list(tables)[:20])
         raise InputError(f"{path.name}: " + (f"several sheets hold tables ({names}); say which (sheet=)" if tables else

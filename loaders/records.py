@@ -4,12 +4,17 @@ A loader picks the columns it understands, translates distinct codes, and states
 """
 
 import json
+import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
 import ibis
+import ibis.expr.datatypes as dt
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,7 +27,7 @@ from chiptrail.graphmodel.periods import window
 from chiptrail.graphmodel.products import match, product_codes
 from chiptrail.graphmodel.schema import KEYS, TABLES
 from chiptrail.graphmodel.selection import places
-from chiptrail.loaders.reader import NUMBER, Opened
+from chiptrail.loaders.reader import NUMBER, Opened, stored_table
 
 Rule = tuple[str, str, ir.BooleanValue]
 """Why a row is rejected: the reason in words, the column at fault, and the condition."""
@@ -38,6 +43,7 @@ NOT_ASKED = "not asked for: "
 
 _N_EXAMPLES = 5
 _PART, _FEW = 500_000, 1000
+_PLAIN = r"^([0-9]{1,18}(\.[0-9]*)?)?$"
 _REJECT_COLUMNS = ("file", "row", "reason", "column", "value", "record")
 
 
@@ -76,28 +82,50 @@ def pick(opened: Opened, columns: Mapping[str, str | None]) -> ir.Table:
     """
     place = {name: f"c{i}" for i, name in enumerate(opened.header)}
 
+    others = [field for name, field in place.items() if name not in columns.values()]
+
     def chosen(records: ir.Table) -> ir.Table:
-        fields = {name: _trimmed(records[name]) for name in place.values()}
-        texts = {new: ibis.literal("") if name is None else fields[place[name]] for new, name in columns.items()}
-        return records.select("shape", whole=ibis.struct(fields | {"shape": records["shape"]}).hash(), **texts)
+        rest = [ibis.ifelse(_edged(records[c], opened.blanks), records[c].strip(), records[c]).fill_null("") for c in others]
+        texts = {new: ibis.literal("") if name is None else records[place[name]].fill_null("") for new, name in columns.items()}
+        return records.select("shape", rest=reduce(_hashed, rest, (records["shape"] + 1).cast("uint64")), **texts)
 
     picked = opened.store("picked", chosen)
-    count = picked.group_by("whole").agg(n=picked.count())
-    alike = picked.semi_join(count.filter(count["n"] > 1), "whole")
-    alike = alike.mutate(first=alike["row"].min().over(group_by=["whole", *columns]))
+    texts = [new for new, name in columns.items() if name is not None]
+    if texts and picked.filter(ibis.or_(*(_edged(picked[new], opened.blanks) for new in texts))).count().to_pyarrow().as_py():
+        picked = stored_table(opened.engine, "trimmed", picked.mutate(**{new: picked[new].strip() for new in texts}))
+        opened.engine.raw_sql("DROP TABLE picked")
+    whole = reduce(_hashed, [picked[new] for new in texts], picked["rest"])
+    several = _twice(opened.engine.con.sql(picked.select(whole=whole).compile()).fetchnumpy()["whole"])
+    if not len(several):
+        return picked.mutate(repeated=ibis.literal(False)).drop("rest")
+    alike = picked.filter(whole.isin(ibis.memtable(pa.table({"whole": several}))["whole"]))
+    alike = alike.mutate(first=alike["row"].min().over(group_by=["rest", *texts]))
     again = opened.engine.create_table("again", alike.filter(alike["row"] > alike["first"]).select(again="row"))
     found = picked.left_join(again, picked["row"] == again["again"])
-    return found.mutate(repeated=found["again"].notnull()).drop("whole", "again")
+    return found.mutate(repeated=found["again"].notnull()).drop("again", "rest")
 
 
-def _trimmed(text: ir.StringValue) -> ir.StringValue:
-    """The text without blanks around it; the engine strips slowly, so only where there are some."""
-    edged = ibis.or_(text < "!", *(text.endswith(blank) for blank in " \t\r\n\v\f"))
-    return ibis.ifelse(edged, text.strip(), text).fill_null("")
+def _edged(text: ir.StringValue, blanks: str) -> ir.BooleanValue:
+    """Whether a text begins or ends with a blank; much cheaper than to strip it."""
+    return ((text >= "\t") & (text < "!")) | ibis.or_(*map(text.endswith, blanks))
+
+
+@ibis.udf.scalar.builtin(name="hash", signature=((dt.uint64, dt.string), dt.uint64))
+def _hashed(seed: int, text: str) -> int:
+    """The engine's hash of a number and a text."""
+    raise NotImplementedError
+
+
+def _twice(values: np.ndarray) -> np.ndarray:
+    """The values that occur more than once."""
+    values.sort()
+    return np.unique(values[1:][values[1:] == values[:-1]])
 
 
 def translate(table: ir.Table, *steps: Translation) -> ir.Table:
     """The table with new text columns, found once for each distinct combination of values; null where it is refused.
+
+    The rows are stored anew with a number in place of each combination, and the table given is gone.
 
     Parameters
     ----------
@@ -107,8 +135,9 @@ def translate(table: ir.Table, *steps: Translation) -> ir.Table:
         Columns, names of the new columns, and the function from the values of the one to those of the other; it raises a
         ChiptrailError to refuse.
     """
-    joined = table
-    for columns, new, function in steps:
+    engine: Any = table.get_backend()
+    numbered, known = table, []
+    for i, (columns, new, function) in enumerate(steps):
         asked = table.select(*columns).distinct().order_by(list(columns)).to_pyarrow()
         found: list[tuple[str | None, ...]] = []
         for values in zip(*(column.to_pylist() for column in asked.columns), strict=True):
@@ -116,13 +145,22 @@ def translate(table: ir.Table, *steps: Translation) -> ir.Table:
                 found.append(function(*values))
             except ChiptrailError:
                 found.append((None,) * len(new))
-        keys = [f"key_{name}" for name in columns]
         answers = list(zip(*found, strict=True)) or [()] * len(new)
-        arrays = [*asked.columns, *(pa.array(answer, pa.string()) for answer in answers)]
-        known = ibis.memtable(pa.Table.from_arrays(arrays, names=[*keys, *new]))
-        same = [joined[name] == known[key] for name, key in zip(columns, keys, strict=True)]
-        joined = joined.left_join(known, same).drop(*keys)
-    return joined
+        arrays = [*asked.columns, *(pa.array(answer, pa.string()) for answer in answers), pa.array(range(len(asked)), pa.int32())]
+        names = [f"{name}:{i}" for name in columns]
+        told = ibis.memtable(pa.table(dict(zip([*names, *new, f"number:{i}"], arrays, strict=True))))
+        known.append(engine.create_table(f"known_{i}", told))
+        same = [numbered[name] == known[i][key] for name, key in zip(columns, names, strict=True)]
+        numbered = numbered.left_join(known[i], same).drop(*names, *new)
+    coded = {name: i for i, (columns, _, _) in enumerate(steps) for name in columns}
+    stored = stored_table(engine, "coded", numbered.drop(*coded))
+    for name in ("picked", "trimmed"):
+        engine.raw_sql(f"DROP TABLE IF EXISTS {name}")
+    for i, told in enumerate(known):
+        stored = stored.left_join(told, f"number:{i}").drop(f"number:{i}")
+        stored = stored.rename({name: f"{name}:{i}" for name, place in coded.items() if place == i})
+    stored = stored.drop(*(name for name in stored.columns if re.search(r":\d+$", name)))
+    return engine.create_view("understood", stored)
 
 
 def number(text: ir.StringValue) -> ir.FloatingValue:
@@ -132,9 +170,10 @@ def number(text: ir.StringValue) -> ir.FloatingValue:
 
 def amount_rules(column: str, text: ir.StringValue) -> list[Rule]:
     """Rules that reject a text which is given and is no finite number of zero or more."""
-    value = number(text)
+    value, plain = number(text), text.re_search(_PLAIN)
     bad = (text != "") & (value.isnull() | (value == float("inf")) | (value == float("-inf")))
-    return [(f"{column} is not a number", column, bad), (f"{column} is negative", column, value < 0)]
+    return [(f"{column} is not a number", column, ibis.ifelse(plain, False, bad)),
+            (f"{column} is negative", column, ibis.ifelse(plain, False, value < 0))]
 
 
 def asked_rules(
@@ -209,32 +248,42 @@ def split(opened: Opened, table: ir.Table, rules: Sequence[Rule], columns: Mappi
         ("more fields than the header", "", table["shape"] == 1),
     ]
     every = [*shape, *rules]
-    broken = ibis.cases(*((condition, i) for i, (_, _, condition) in enumerate(every)), else_=-1)
-    checked = table.mutate(broken=broken)
-    checked = opened.engine.create_table("checked", checked.filter(checked["broken"] >= 0))
+    broken = ibis.cases(*((condition, ibis.literal(i, "int16")) for i, (_, _, condition) in enumerate(every)),
+                        else_=ibis.literal(-1, "int16"))
+    judged = stored_table(opened.engine, "judged", table.select(at="row", broken=broken))
+    found = judged.group_by("broken").agg(n=judged.count()).order_by("broken").to_pyarrow().to_pylist()
+    judged = judged.filter(judged["broken"] >= 0)
+    rejected = table.inner_join(judged, table["row"] == judged["at"]).drop("at")
 
-    def by_rule(values: Sequence[Any]) -> ir.Value:
-        return ibis.cases(*((checked["broken"] == i, value) for i, value in enumerate(values)), else_="")
+    def by_rule(rows: ir.Table, values: Sequence[Any]) -> ir.Value:
+        return ibis.cases(*((rows["broken"] == i, value) for i, value in enumerate(values)), else_="")
 
-    rejected = checked.mutate(reason=by_rule([reason for reason, _, _ in every]))
-    rejects = rejected.select(
-        "row", "reason",
-        column=by_rule([columns.get(name) or name for _, name, _ in every]),
-        value=by_rule([checked[name] if name else "" for _, name, _ in every]),
-    ).order_by("row")
-    counted = rejects.group_by("reason").agg(n=rejects.count()).order_by("reason").to_pyarrow().to_pylist()
-    first = rejects.mutate(place=ibis.row_number().over(group_by="reason", order_by="row"))
-    examples: dict[str, list[str]] = {row["reason"]: [] for row in counted}
-    for row in first.filter(first["place"] < _N_EXAMPLES).order_by("row").to_pyarrow().to_pylist():
+    def told(rows: ir.Table) -> ir.Table:
+        return rows.select(
+            "row", reason=by_rule(rows, [reason for reason, _, _ in every]),
+            column=by_rule(rows, [columns.get(name) or name for _, name, _ in every]),
+            value=by_rule(rows, [rows[name] if name else "" for _, name, _ in every]),
+        ).order_by("row")
+
+    counts: Counter[str] = Counter()
+    for row in found:
+        if row["broken"] >= 0:
+            counts[every[row["broken"]][0]] += row["n"]
+    few = judged.mutate(place=ibis.row_number().over(group_by="broken", order_by="at"))
+    few = table.inner_join(few.filter(few["place"] < _N_EXAMPLES), table["row"] == few["at"])
+    examples: dict[str, list[str]] = {reason: [] for reason in sorted(counts)}
+    for row in told(few).to_pyarrow().to_pylist() if counts else ():
         what = f"row {row['row']}" + (f": {row['column']} = {row['value'][:80]!r}" if row["column"] else "")
-        examples[row["reason"]].append(what)
-    n_read = opened.engine.table("picked").count().to_pyarrow().as_py() - (opened.first_row == 1)
-    if n_read and n_read == sum(row["n"] for row in counted if not row["reason"].startswith(NOT_ASKED)):
-        told = "; ".join(f"{row['n']:,} {row['reason']} ({', '.join(examples[row['reason']][:2])})" for row in counted)
-        raise InputError(f"{opened.file}: none of its {n_read:,} rows can be kept: {told}; correct the file and load it again")
+        if len(examples[row["reason"]]) < _N_EXAMPLES:
+            examples[row["reason"]].append(what)
+    n_read = sum(row["n"] for row in found)
+    if n_read and n_read == sum(n for reason, n in counts.items() if not reason.startswith(NOT_ASKED)):
+        shown = "; ".join(f"{counts[reason]:,} {reason} ({', '.join(texts[:2])})" for reason, texts in examples.items())
+        raise InputError(f"{opened.file}: none of its {n_read:,} rows can be kept: {shown}; correct the file and load it again")
     return Checked(
-        kept=table.anti_join(checked, "row").drop("shape"), rejected=rejected.drop("broken"), rejects=rejects,
-        n_read=n_read, counts={row["reason"]: row["n"] for row in counted}, examples=examples,
+        kept=(table.anti_join(judged, table["row"] == judged["at"]) if counts else table).drop("shape"),
+        rejected=rejected.mutate(reason=by_rule(rejected, [reason for reason, _, _ in every])).drop("broken"),
+        rejects=told(rejected), n_read=n_read, counts={reason: counts[reason] for reason in examples}, examples=examples,
     )
 
 
@@ -303,22 +352,64 @@ def network_frame(rows: ir.Table, table: str) -> pd.DataFrame:
 
 
 def coded_frame(opened: Opened, table: ir.Table) -> pd.DataFrame:
-    """The table in memory, with texts that repeat as categories; the rows come in parts, as texts only for a moment."""
-    parts, repeated = [], None
-    for part in opened.engine.con.sql(table.compile()).to_arrow_reader(_PART):
-        if repeated is None:
+    """The table in memory, in the order of `row`, which gives way to `trade_id` and `record_ref`; the engine then lets go of it.
+
+    Texts that repeat become categories. The rows come in parts, and what `translate` found comes as codes.
+    """
+    _encode_known(opened)
+    parts: list[pa.Table] = []
+    repeated, texts = [], {}
+    run = opened.engine.con
+    for part in run.sql(table.compile()).to_arrow_reader(_PART):
+        if not parts:
+            texts = {field.name: part[field.name].dictionary for field in part.schema if pa.types.is_dictionary(field.type)}
             repeated = [
-                field.name for field in part.schema
-                if pa.types.is_string(field.type) and field.name not in ("trade_id", "record_ref", "goods")
+                field.name for field in part.schema if pa.types.is_string(field.type) and field.name != "goods"
                 and 2 * pc.count_distinct(part[field.name]).as_py() <= max(part.num_rows, _FEW)
             ]
-        rest = part.drop_columns(repeated)
-        rest = pa.ipc.read_record_batch(rest.serialize(), rest.schema)  # a column alone would keep the whole part in memory
-        codes = [pc.dictionary_encode(part[name]) for name in repeated]
-        parts.append(pa.Table.from_arrays([*rest.columns, *codes], names=[*rest.schema.names, *repeated]))
+        own = {name: _own(part, name) for name in part.schema.names if name not in repeated and name not in texts}
+        own |= {name: pc.dictionary_encode(part[name]) for name in repeated}
+        own |= {name: pa.DictionaryArray.from_arrays(part[name].indices.cast(pa.int32()), known) for name, known in texts.items()}
+        parts.append(pa.table(own))
     if not parts:
-        return frame(table)
-    return pa.concat_tables(parts).unify_dictionaries().to_pandas(split_blocks=True, self_destruct=True)
+        return frame(table).assign(trade_id="", record_ref="").drop(columns="row")
+    for name in ("picked", "trimmed", "coded", "judged"):
+        run.execute(f"DROP TABLE IF EXISTS {name}")
+    arrow = pa.concat_tables(parts).unify_dictionaries()
+    del parts, part, own
+    found = arrow.to_pandas(split_blocks=True, self_destruct=True)
+    if not found["row"].is_monotonic_increasing:  # column by column, so that no second table stands in memory
+        order = found["row"].to_numpy().argsort(kind="stable")
+        found = pd.DataFrame({name: found.pop(name).array.take(order) for name in list(found)}, copy=False)
+    return found.assign(**_record_texts(opened, found.pop("row")))
+
+
+def _own(part: pa.RecordBatch, name: str) -> pa.Array:
+    """A column in memory of its own; taken as it is, it would keep all columns of the part."""
+    alone = part.select([name])
+    return pa.ipc.read_record_batch(alone.serialize(), alone.schema).column(0)
+
+
+def _record_texts(opened: Opened, row: pd.Series) -> dict[str, pd.Series]:
+    """What `record_columns` gives, made in memory."""
+    texts = [pa.array(row.to_numpy()[start : start + _PART]).cast(pa.string()) for start in range(0, len(row), _PART)]
+    ids = [pc.binary_join_element_wise(f"{opened.sha256[:16]}-", pc.utf8_lpad(text, 10, "0"), "") for text in texts]
+    places = [pc.binary_join_element_wise(f"{opened.file}:", text, "") for text in texts]
+    return {"trade_id": pa.chunked_array(ids).to_pandas(), "record_ref": pa.chunked_array(places).to_pandas()}
+
+
+def _encode_known(opened: Opened) -> None:
+    """Turns the texts found by `translate` into codes within the engine; Ibis, which does not know it, still sees texts."""
+    run = opened.engine.con.execute
+    texts = run("SELECT table_name, column_name FROM duckdb_columns() WHERE table_name LIKE 'known_%' AND data_type = 'VARCHAR'"
+                " AND column_name NOT LIKE '%:%'").fetchall()
+    for i, (table, column) in enumerate(texts):
+        if run(f'SELECT max("{column}") FROM {table}').fetchone()[0] is None:
+            continue
+        run(f'CREATE TYPE texts_{i} AS ENUM (SELECT DISTINCT "{column}" FROM {table} WHERE "{column}" IS NOT NULL ORDER BY 1)')
+        run(f'ALTER TABLE {table} ALTER "{column}" TYPE texts_{i}')
+    for (view,) in run("SELECT sql FROM duckdb_views() WHERE view_name = 'understood'").fetchall():
+        run(view.replace("CREATE VIEW", "CREATE OR REPLACE VIEW", 1))
 
 
 def source_counts(opened: Opened, checked: Checked) -> dict[str, Any]:

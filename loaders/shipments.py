@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Sequence
+from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,9 @@ from chiptrail.graphmodel.coded import constant
 from chiptrail.graphmodel.countries import country_name
 from chiptrail.graphmodel.errors import ChiptrailError, InputError
 from chiptrail.graphmodel.network import TradeNetwork, actor_id, concat, conform
-from chiptrail.loaders.cells import currency, day_first, days, decimal_signs, moment, place, plain_amount
+from chiptrail.loaders.cells import currency, day_orders, days, decimal_signs, moment, no_maker, nobody, place, plain_amount
 from chiptrail.loaders.exchange import usd_rates
-from chiptrail.loaders.mapping import PARTIES, ROLES, Mapping, choose, fitting, read_mapping, with_columns
+from chiptrail.loaders.mapping import GARBLED, PARTIES, ROLES, Mapping, choose, fitting, read_mapping, with_columns
 from chiptrail.loaders.reader import NUMBER, Opened, open_table
 from chiptrail.loaders.records import (
     REPEAT,
@@ -25,7 +27,6 @@ from chiptrail.loaders.records import (
     coded_frame,
     number,
     pick,
-    record_columns,
     source_counts,
     split,
     translate,
@@ -33,14 +34,9 @@ from chiptrail.loaders.records import (
 )
 
 AMENDED = "replaced by an amendment"
-_AMOUNTS = ("value", "value_usd", "weight_kg", "quantity")
+_AMOUNTS = ("value", "value_usd", "weight_kg", "gross_weight_kg", "quantity")
 _PLACES = ("origin_country", "dispatch_country", "trading_country")
 _OTHERS = {"contract_holder": "unknown", "carrier": "logistics", "maker": "manufacturer"}
-_NOBODY = frozenset((
-    "-", "--", "n/a", "not available", "unknown", "none", "null", "to order", "to the order", "to order of shipper",
-    "to the order of shipper", "individual", "не указан", "не указано", "нет", "отсутствует", "физическое лицо",
-))
-"""Texts that stand in the place of a name and name nobody."""
 _FLOWS = {
     **dict.fromkeys(("export", "exports", "exp", "ex", "e", "x", "эк", "экспорт", "outbound"), "export"),
     **dict.fromkeys(("import", "imports", "imp", "im", "i", "m", "им", "импорт", "inbound"), "import"),
@@ -74,8 +70,9 @@ def load_shipments(
     -------
     TradeNetwork
         - `trades`: one row per record, the exporter as seller and the importer as buyer, dated by its day. Basis is
-          `recorded`. `x_carrier_id`, `x_contract_holder_id`, `x_dispatch_country` and `x_trading_country` where the file
-          has these roles, and the columns mapped to `x_...` as text.
+          `recorded`. `x_carrier_id`, `x_contract_holder_id`, `x_dispatch_country`, `x_trading_country` and
+          `x_gross_weight_kg` (kg) where the file has these roles, and the columns mapped to `x_...` as
+          text.
         - `actors`: carriers have the role `logistics`, makers `manufacturer`, unless they also trade; others `unknown`.
           Parties without a name are one placeholder for each country.
         - `sources`: one row per file with its counts; `note` says what was assumed.
@@ -90,11 +87,16 @@ def load_shipments(
     Notes
     -----
     Rows with the same declaration and item are one record: equal ones are repeats, and of different ones the latest holds, by
-    the column of the role `amendment` or else by the order of the file. Without both numbers, equal rows are kept and counted
-    in the note: they may be shipments of their own.
+    the column of the role `amendment` or else by the order of the file. Without a version, rows of other parties or another
+    HS heading are other goods: all are kept and counted in the note ("numbers used twice"). Without both numbers, equal rows
+    are kept and counted in the note: they may be shipments of their own. All this holds within one file; rows of several
+    files add up, even if they are the same.
 
-    Values in other currencies are converted at the mean of the month's daily ECB rates; where there is none, `value_usd` is not
-    given. Imports count as dispatched (partner concept `consignment`): the exporter is who sent the goods, not who made them.
+    Values in other currencies are converted at the mean of the daily ECB rates of the month, or of the year if the date is
+    a whole year; else, or where there is no rate, `value_usd` is not given. `fx_rate` is missing where the file itself gives
+    the dollars of another currency. If nothing says who reported, `reported_by` is the title of the mapping or "customs
+    records", the same for all files. Imports count as dispatched (partner concept `consignment`): the exporter is who sent the
+    goods, not who made them.
 
     Cautions: such files hold what was declared. One firm may stand under many spellings; names are not joined here.
 
@@ -116,6 +118,7 @@ def load_shipments(
 def _load(path: Path, given: Mapping | None, asked: dict[str, Any], keep_rejects: str | Path | None) -> TradeNetwork:
     about = given or Mapping()
     with open_table(path, encoding=about.encoding, sheet=about.sheet, header_row=about.header_row) as opened:
+        _refuse_garbled(opened, about)
         mapping = given or fitting(opened.header, opened.file)
         chosen = choose(mapping, opened.header, opened.file)
         picked = pick(opened, dict(chosen))
@@ -125,7 +128,7 @@ def _load(path: Path, given: Mapping | None, asked: dict[str, Any], keep_rejects
         firms = _Firms()
         table = _understood(opened, picked.mutate(**{role: ibis.literal(text) for role, text in stated.items()}), mapping, firms)
         faults = _faults(table)
-        table = _superseded(opened, table, faults, chosen)
+        table, n_twice = _superseded(opened, table, faults, chosen)
         late: list[Rule] = [
             (REPEAT, "declaration", table["late"] == "repeat"), (AMENDED, "declaration", table["late"] == "amended"),
         ] if "late" in table.columns else []
@@ -133,18 +136,29 @@ def _load(path: Path, given: Mapping | None, asked: dict[str, Any], keep_rejects
         named = {**chosen, "code": chosen.get("hs_code")}
         checked = split(opened, table, [*faults, *late, *wanted], named)
         write_rejects(opened, checked, keep_rejects)
-        trades = coded_frame(opened, _rows(opened, checked.kept, mapping))
+        trades = coded_frame(opened, _rows(checked.kept, mapping))
         source_id = f"shipments:{opened.sha256[:12]}"
         counts = source_counts(opened, checked)
     n_repeats = int(trades.pop("repeated").sum())
     fixed = {"source_id": source_id, "basis": "recorded"}
-    fixed |= {} if "reported_by" in trades else {"reported_by": stated.get("reported_by") or opened.file}
+    fixed |= {} if "reported_by" in trades else {"reported_by": stated.get("reported_by") or mapping.title or "customs records"}
     trades = trades.assign(**{name: constant(text, trades.index) for name, text in fixed.items()})
     source = {
         "source_id": source_id, "title": mapping.title or opened.file, "redistributable": False,
-        "note": _note(opened, mapping, chosen, stated, trades, n_repeats), **counts,
+        "note": _note(opened, mapping, chosen, stated, trades, n_repeats, n_twice), **counts,
     }
     return TradeNetwork(level="firms", actors=firms.used(trades), trades=trades, sources=pd.DataFrame([source]))
+
+
+def _refuse_garbled(opened: Opened, about: Mapping) -> None:
+    """Raises where names would be read in a wrong encoding: Latin-1 has no signs for the bytes 80 to 9F."""
+    if opened.encoding == "latin-1" and about.encoding is None:
+        fields = [opened.records[f"c{i}"].re_search(GARBLED) for i in range(len(opened.header))]
+        if any(map(re.compile(GARBLED).search, opened.header)) or opened.records.filter(ibis.or_(*fields)).count().to_pyarrow().as_py():
+            raise InputError(
+                f"{opened.file} is neither UTF-8 nor Windows-1251 nor Latin-1; say its encoding, such as encoding = 'cp866', "
+                f"'windows-1254' or 'windows-1252' in a mapping (`chiptrail map {opened.file}` proposes one)"
+            )
 
 
 class _Firms:
@@ -159,7 +173,7 @@ class _Firms:
             code = place(country)
         except ChiptrailError:
             return "", "", "country"
-        if _nameless(name):
+        if nobody(name):
             if not code:
                 return "", "", "name"
             return self._add("placeholder", code, f"Unnamed firm in {country_name(code)}", "unknown"), code, ""
@@ -167,7 +181,8 @@ class _Firms:
 
     def other(self, role: str, name: str, country: str = "") -> tuple[str]:
         """Id of a firm that takes part in another way; empty if none is named."""
-        return (("" if _nameless(name) else self._add("company", place(country), name, role)),)
+        unnamed = no_maker(name) if role == "manufacturer" else nobody(name)
+        return (("" if unnamed else self._add("company", place(country), name, role)),)
 
     def used(self, trades: pd.DataFrame) -> pd.DataFrame:
         """The table of the firms that trades name; who buys or sells is no mere carrier or maker."""
@@ -185,10 +200,6 @@ class _Firms:
         return new
 
 
-def _nameless(name: str) -> bool:
-    return not name or " ".join(name.casefold().rstrip(".").split()) in _NOBODY
-
-
 def _understood(opened: Opened, table: ir.Table, mapping: Mapping, firms: _Firms) -> ir.Table:
     """The records with ids, codes and days, found once for each distinct text, and amounts as plain numbers."""
     held = set(table.columns)
@@ -196,11 +207,12 @@ def _understood(opened: Opened, table: ir.Table, mapping: Mapping, firms: _Firms
                                                                 "hs_code", "date", "currency", "flow") if role not in held})
     dates = {text for name in ("date", "amendment") if name in held
              for text in table.select(name).distinct().to_pyarrow()[name].to_pylist()}
-    begins_with_day = day_first(sorted(dates), mapping.day_first, opened.file)
+    orders = day_orders(sorted(dates), mapping.day_first, opened.file)
+    both = days(orders)
     steps: list[Any] = [
         (["exporter", "exporter_country"], ["seller_id", "seller_place", "seller_fault"], firms.party),
         (["importer", "importer_country"], ["buyer_id", "buyer_place", "buyer_fault"], firms.party),
-        (["date"], ["first_day", "last_day", "month"], _dated(days(begins_with_day=begins_with_day))),
+        (["date"], ["first_day", "last_day"], both),
         (["hs_code"], ["code", "code_fault"], _code(table)),
         (["currency"], ["currency_code"], lambda text: (currency(text),)),
         (["flow"], ["flow_name"], lambda text: (_FLOWS[text.casefold()] if text.casefold() in _FLOWS else _refuse(text),)),
@@ -211,12 +223,12 @@ def _understood(opened: Opened, table: ir.Table, mapping: Mapping, firms: _Firms
             steps.append((keys, [f"{role}_id"], lambda *texts, kind=kind: firms.other(kind, *texts)))
     steps += [([role], [f"{role}_code"], lambda text: (place(text),)) for role in _PLACES if role in held]
     if "amendment" in held:
-        steps.append((["amendment"], ["version"], lambda text: (_version(text, begins_with_day),)))
+        steps.append((["amendment"], ["version"], lambda text: (_version(text, orders),)))
+    if "value" in held:
+        steps.append((["currency", "date"], ["rate"], lambda text, day: (_rate(currency(text), _rate_period(*both(day))),)))
     table = translate(table, *steps)
-    rates = (["currency_code", "month"], ["rate"], _rate)
-    table = translate(table, rates) if "value" in held else table
     amounts = [name for name in _AMOUNTS if name in held]
-    signs = decimal_signs(table, amounts, mapping.decimal, typed=opened.encoding in ("xlsx", "parquet"))
+    signs = decimal_signs(table, amounts, mapping.decimal, opened.file, typed=opened.encoding in ("xlsx", "parquet"))
     return table.mutate(**{
         f"{name}_number": plain_amount(table[name], signs[name]) if name in signs else table[name] for name in amounts})
 
@@ -248,22 +260,27 @@ def _refuse(text: str) -> str:
     return "export"
 
 
-def _dated(both: Any) -> Any:
-    return lambda text: (*both(text), both(text)[0][:7])
+@cache
+def _rate(code: str, period: str) -> str:
+    """The rate of a month or year as text; empty if there is none."""
+    found = usd_rates([(code, period)]) if code and period else {}
+    return repr(found[code, period]) if found else ""
 
 
-def _rate(code: str | None, month: str | None) -> tuple[str]:
-    found = usd_rates([(code, month)]) if code and month else {}
-    return (repr(found[code, month]) if code and month and found else "",)
+def _rate_period(first: str, last: str) -> str:
+    """The month in which both days lie, or the year that they span; empty if neither."""
+    if first[:7] == last[:7]:
+        return first[:7]
+    return first[:4] if (first[5:], last[5:]) == ("01-01", "12-31") and first[:4] == last[:4] else ""
 
 
-def _version(text: str, begins_with_day: bool) -> str:
+def _version(text: str, orders: dict[str, str]) -> str:
     """A text that sorts as versions follow each other: numbers, else days with their time."""
     if not text:
         return ""
     if re.fullmatch(NUMBER, text):
         return f"{float(text):030.6f}"
-    return " ".join(moment(text, begins_with_day=begins_with_day))
+    return " ".join(moment(text, orders))
 
 
 def _faults(table: ir.Table) -> list[Rule]:
@@ -275,11 +292,12 @@ def _faults(table: ir.Table) -> list[Rule]:
         rules += [(f"unknown country of the {party}", country, fault == "country"),
                   (f"no {party}: neither name nor country", party, fault == "name")]
     rules += [(f"unknown country of the {role.replace('_', ' ')}", f"{role}_country", table[f"{role}_id"].isnull())
-              for role in _OTHERS if f"{role}_country" in held]
+              for role in _OTHERS if {role, f"{role}_country"} <= held]
     rules += [("unknown " + role.replace("_country", " country"), role, table[f"{role}_code"].isnull())
               for role in _PLACES if role in held]
     rules += [
         ("date is no day, month or year", "date", table["first_day"].isnull()),
+        ("date lies in the future", "date", table["first_day"] > date.today().isoformat()),
         ("HS code lost its leading zero (it has an odd number of digits)", "hs_code", table["code_fault"] == "zero"),
         ("HS code is not 2 to 12 digits", "hs_code", table["code_fault"] == "digits"),
         ("flow is no export or import", "flow", table["flow_name"].isnull()),
@@ -295,22 +313,29 @@ def _faults(table: ir.Table) -> list[Rule]:
     return rules
 
 
-def _superseded(opened: Opened, table: ir.Table, faults: Sequence[Rule], chosen: dict[str, str]) -> ir.Table:
-    """The records with `late`: whether another of the same declaration and item repeats or replaces them."""
+def _superseded(opened: Opened, table: ir.Table, faults: Sequence[Rule], chosen: dict[str, str]) -> tuple[ir.Table, int]:
+    """The records with `late`: whether another of the same declaration and item repeats or replaces them.
+
+    Where no row of a number says which version it is, other parties or another HS heading are other goods, not a version:
+    also returned is how many numbers are used twice so.
+    """
     if not {"declaration", "item"} <= chosen.keys():
-        return table
+        return table, 0
     bad = ibis.or_(table["shape"] != 0, *(condition.fill_null(False) for _, _, condition in faults))
     number_given = (table["declaration"] != "") & (table["item"] != "")
     sound = table.filter(number_given & ~bad)
     sound = sound.select(
         "row", "declaration", "item", key=ibis.struct({"d": sound["declaration"], "i": sound["item"]}).hash(),
         content=ibis.struct({role: sound[role] for role in sorted(chosen)}).hash(),
+        goods=ibis.struct({"s": sound["seller_id"], "b": sound["buyer_id"], "c": sound["code"].substr(0, 4)}).hash(),
         version=sound["version"] if "version" in sound.columns else ibis.literal(""),
     )
     sound = opened.engine.create_table("numbered", sound)
     count = sound.group_by("key").agg(n=sound.count())
     several = sound.semi_join(count.filter(count["n"] > 1), "key")
-    record = ["declaration", "item"]
+    versions = several["version"].max().over(group_by=["declaration", "item"])
+    several = several.mutate(goods=ibis.ifelse(versions == "", several["goods"], several["goods"].nullif(several["goods"])))
+    record = ["declaration", "item", "goods"]
     newest = ibis.window(group_by=record, order_by=[ibis.desc("version"), ibis.desc("row")])
     several = several.mutate(
         last=several["content"].first().over(newest),
@@ -318,11 +343,13 @@ def _superseded(opened: Opened, table: ir.Table, faults: Sequence[Rule], chosen:
     )
     late = ibis.cases((several["content"] != several["last"], "amended"), (several["place"] > 0, "repeat"), else_="")
     late_rows = opened.engine.create_table("late", several.select(late_row="row", late=late).filter(lambda t: t["late"] != ""))
+    goods = several.group_by(["declaration", "item"]).agg(n=several["goods"].nunique())
+    n_twice = goods.filter(goods["n"] > 1).count().to_pyarrow().as_py()
     return table.left_join(late_rows, table["row"] == late_rows["late_row"]).drop("late_row").mutate(
-        late=lambda t: t["late"].fill_null(""))
+        late=lambda t: t["late"].fill_null("")), n_twice
 
 
-def _rows(opened: Opened, kept: ir.Table, mapping: Mapping) -> ir.Table:
+def _rows(kept: ir.Table, mapping: Mapping) -> ir.Table:
     """The records kept in the columns of `trades`, without those that are the same in all."""
     held = set(kept.columns)
     amounts = {name: number(kept[f"{name}_number"]) for name in _AMOUNTS if name in held}
@@ -330,18 +357,20 @@ def _rows(opened: Opened, kept: ir.Table, mapping: Mapping) -> ir.Table:
     own = amounts.get("value", ibis.null("float64"))
     given = own.notnull()
     rate = kept["rate"].nullif("").try_cast("float64") if "rate" in held else ibis.null("float64")
-    rate = ibis.cases((given & (kept["currency_code"] != "USD"), rate), (given | usd.notnull(), 1.0), else_=ibis.null("float64"))
-    record = record_columns(opened, kept)
+    foreign = given & (kept["currency_code"] != "USD")
+    rate = ibis.cases((foreign & usd.notnull(), ibis.null("float64")), (foreign, rate),
+                      (given | usd.notnull(), 1.0), else_=ibis.null("float64"))
     flow = kept["flow_name"]
-    texts = {name: kept[name] for name in ("goods", "quantity_unit", "reported_by") if name in held}
+    texts: dict[str, ir.Value] = {name: kept[name] for name in ("goods", "quantity_unit", "reported_by") if name in held}
     texts |= {f"x_{role}": kept[role] for role in ("declaration", "item") if role in held}
+    texts |= {"x_gross_weight_kg": amounts["gross_weight_kg"]} if "gross_weight_kg" in amounts else {}
     texts |= {name: kept[name] for name in sorted(mapping.columns) if name.startswith("x_") and name in held}
     texts |= {name: kept[f"{name}_code"] for name in ("origin_country",) if name in held}
     texts |= {f"x_{name}": kept[f"{name}_code"] for name in ("dispatch_country", "trading_country") if name in held}
     texts |= {new: kept[old] for new, old in (("maker_id", "maker_id"), ("x_carrier_id", "carrier_id"),
                                               ("x_contract_holder_id", "contract_holder_id")) if old in held}
     return kept.select(
-        "seller_id", "buyer_id", "repeated", trade_id=record["id"], record_ref=record["record_ref"], hs_code=kept["code"],
+        "row", "seller_id", "buyer_id", "repeated", hs_code=kept["code"],
         period_start=kept["first_day"].nullif("").cast("timestamp"), period_end=kept["last_day"].nullif("").cast("timestamp"),
         value=own.coalesce(usd), currency=ibis.cases((given, kept["currency_code"]), (usd.notnull(), "USD"), else_=""),
         fx_rate=rate, value_usd=usd.coalesce(own * rate), flow=flow,
@@ -351,7 +380,7 @@ def _rows(opened: Opened, kept: ir.Table, mapping: Mapping) -> ir.Table:
 
 
 def _note(opened: Opened, mapping: Mapping, chosen: dict[str, str], stated: dict[str, str], trades: pd.DataFrame,
-          n_repeats: int) -> str:
+          n_repeats: int, n_twice: int) -> str:
     notes = [f"Layout from {mapping.source}." if mapping.source else ""]
     unused = [name for name in opened.header if name not in chosen.values()]
     if unused:
@@ -362,9 +391,11 @@ def _note(opened: Opened, mapping: Mapping, chosen: dict[str, str], stated: dict
         notes.append("No date: all trades are undated.")
     unconverted = int((trades["value"].notna() & trades["value_usd"].isna()).sum())
     if unconverted:
-        notes.append(f"{unconverted} values in other currencies have no rate for their month: their value_usd is not given.")
+        notes.append(f"{unconverted} values in other currencies have no rate for their time: their value_usd is not given.")
     if n_repeats:
         notes.append(f"{n_repeats} rows repeat an earlier row in every field and are kept: they may be shipments of their own.")
+    if n_twice:
+        notes.append(f"{n_twice} numbers used twice: the same declaration and item, but other parties or HS headings; all are kept.")
     if opened.encoding not in ("utf-8", "parquet", "xlsx"):
         notes.append(f"Read as {opened.encoding}.")
     return " ".join(note for note in notes if note)

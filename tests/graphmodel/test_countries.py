@@ -31,10 +31,22 @@ TABLE = Path(__file__).resolve().parents[2] / "graphmodel" / "reference" / "coun
     ("Côte d’Ivoire", "name", "CIV"), ("Congo", "name", "COG"), ("Dem. Rep. of the Congo", "name", "COD"),
     ("Guinea", "name", "GIN"), ("Guinea-Bissau", "name", "GNB"), ("Niger", "name", "NER"), ("Nigeria", "name", "NGA"),
     ("Dominica", "name", "DMA"), ("Dominican Rep.", "name", "DOM"), ("Korea (DPRK)", "name", "PRK"),
+    ("P.R. China", "name", "CHN"), ("P. R. China", "name", "CHN"), ("P.R.China", "name", "CHN"), ("PRC", "any", "CHN"),
+    ("P.R.C.", "any", "CHN"), ("КНР", "any", "CHN"), ("КНДР", "any", "PRK"), ("D.P.R.K.", "any", "PRK"), ("U.A.E.", "any", "ARE"),
+    ("ОАЭ", "any", "ARE"), ("England", "any", "GBR"), ("Scotland", "any", "GBR"), ("Wales", "any", "GBR"), ("U.S.A.", "any", "USA"),
+    ("U.K.", "any", "GBR"), ("Great Britain", "any", "GBR"), ("Saint Martin (Dutch part)", "any", "SXM"),
+    ("St. Martin (Dutch part)", "any", "SXM"), ("Sint Maarten (Dutch part)", "any", "SXM"),
+    ("Saint Martin (French part)", "any", "MAF"), ("Saint-Martin", "any", "MAF"),
     (" Kazakhstan ", "any", "KAZ"), ("European Union", "any", "EU27"), ("EU27", "any", "EU27"), ("UK", "any", "GBR"),
 ])
 def test_codes_and_names_known_by_hand(value: str, system: str, expected: str) -> None:
     assert country_code(value, system=system) == expected
+
+
+@pytest.mark.parametrize("name", ["E.U.A.", "R.O.C.", "Korea", "Virgin Islands", "C.R.P."])
+def test_what_may_be_several_countries_is_none(name: str) -> None:
+    with pytest.raises(UnknownNameError):
+        country_code(name)
 
 
 def test_every_baci_code_and_name_resolves_to_its_iso3_or_is_no_country_of_today(shared: Path) -> None:

@@ -46,7 +46,8 @@ def test_years_without_a_gap_are_one_span_and_many_codes_are_all_goods(tmp_path)
 
 
 @pytest.mark.parametrize(("name", "version"), [
-    ("BACI_HS92_Y2022_V202601.csv", "HS1992"), ("baci_hs02_y2010_v202401.csv", "HS2002"), ("BACI_HS22_Y2023.csv", "HS2022")])
+    ("BACI_HS92_Y2022_V202601.csv", "HS1992"), ("baci_hs02_y2010_v202401.csv", "HS2002"), ("BACI_HS22_Y2023.csv", "HS2022"),
+    ("EHS22_BACI_HS17.csv", "HS2017")])
 def test_the_name_says_the_version(name, version, tmp_path):
     (tmp_path / name).write_bytes(SAMPLE.read_bytes())
     assert set(load_baci(tmp_path / name).trades["hs_version"]) == {version}
@@ -61,6 +62,22 @@ def test_a_name_without_version_needs_it(tmp_path):
         load_baci(SAMPLE, hs_version="HS1992")
     with pytest.raises(UnknownNameError, match="HS92"):
         load_baci(SAMPLE, hs_version="HS92")
+
+
+def test_a_name_with_two_versions_is_refused(tmp_path):
+    path = tmp_path / "BACI_HS17_from_BACI_HS22.csv"
+    path.write_bytes(SAMPLE.read_bytes())
+    with pytest.raises(InputError, match="more than one HS version"):
+        load_baci(path)
+
+
+def test_a_code_is_six_digits_or_five_after_a_lost_zero(tmp_path):
+    path = tmp_path / "BACI_HS17.csv"
+    codes = ["854231", "10121", "8542", "121", "8542310", "85423A", "٨٥٤٢٣١"]
+    path.write_text("t,i,j,k,v,q\n" + "".join(f"2022,842,51,{code},{i},1\n" for i, code in enumerate(codes)), encoding="utf-8")
+    network = load_baci(path)
+    assert sorted(network.trades["hs_code"]) == ["010121", "854231"]
+    assert json.loads(network.sources["rejected"][0]) == {"HS code is not six digits": 5}
 
 
 def test_what_is_not_asked_for_is_counted_and_not_covered():

@@ -16,6 +16,7 @@ from chiptrail.loaders.comext import load_comext
 from chiptrail.loaders.exchange import usd_rates
 
 SAMPLES = Path(__file__).parent / "samples"
+NO_VALUE = pytest.approx(float("nan"), nan_ok=True)
 VIEW = "REPORTER,PARTNER,PRODUCT,FLOW,STAT_PROCEDURE,PERIOD,VALUE_IN_EUR\n"
 
 
@@ -49,11 +50,13 @@ def test_long_table():
         ("IRL", "KGZ", "85423190", "HS2022", 200.5, "export", "destination", "FOB"),
         ("CHN", "IRL", "85423190", "HS2022", 900.0, "import", "origin", "CIF"),
         ("AUT", "IRL", "85423190", "HS2022", 80.0, "import", "consignment", "CIF"),
+        ("IRL", "ARM", "85423290", "HS2022", NO_VALUE, "export", "destination", "FOB"),
     ]
+    assert network.sources["note"].tolist() == ["Confidential, kept without a value: 1 records."]
     assert sorted(network.totals["value"]) == [3.0, 1100.5]
     assert rejected(network) == {
         "indicator is not the value in euros": 1, "confidential or special code, no HS code": 1,
-        "no value: not available or no trade": 1, "no value: confidential": 1, "all goods together, no HS code": 1,
+        "no value: not available or no trade": 1, "all goods together, no HS code": 1,
         "HS code lost its leading zero (codes have 2, 4, 6 or 8 digits)": 1, "unknown or former partner": 1,
         "period is neither one month nor one whole year": 1, "value is negative": 1, "repeats an earlier row": 1,
     }
@@ -62,7 +65,7 @@ def test_long_table():
 def test_euros_are_kept_and_dollars_are_at_the_rate_of_the_month():
     network = load_comext(SAMPLES / "comext_long.csv")
     rates = usd_rates([("EUR", "2021-12"), ("EUR", "2022-01"), ("EUR", "2022-03")])
-    for row in network.trades.itertuples():
+    for row in network.trades[network.trades["value"].notna()].itertuples():
         rate = rates["EUR", f"{row.period_start:%Y-%m}"]
         assert (row.currency, row.fx_rate, row.value_usd) == ("EUR", pytest.approx(rate), pytest.approx(row.value * rate))
 
@@ -146,6 +149,107 @@ def test_a_union_of_unnamed_members_is_no_reporter(name, tmp_path):
     assert rejected(load_comext(path)) == {"unknown or former reporter": 1}
 
 
+def view(tmp_path, *rows):
+    (tmp_path / "view.csv").write_text(VIEW + "".join(f"{row}\n" for row in rows), encoding="utf-8")
+    return load_comext(tmp_path / "view.csv")
+
+
+@pytest.mark.parametrize("secret", [":c", ":C", ": c", "c"])
+def test_a_confidential_heading_is_not_replaced_by_what_is_left_of_its_codes(secret, tmp_path):
+    network = view(tmp_path, "AT,KZ,8542,2,T,202201,100", f"AT,KZ,8542,2,T,202202,{secret}", "AT,KZ,85423190,2,T,202202,20",
+                   "AT,KZ,8471,2,T,202202,:")
+    rows = network.trades.set_index(network.trades["period_start"].dt.month)
+    secret_row = rows[rows["value"].isna()]
+    assert (secret_row.index.tolist(), secret_row["hs_code"].tolist(), secret_row["currency"].tolist()) == ([2], ["8542"], [""])
+    assert aside(network).to_dict() == dict.fromkeys(network.trades.index, "") | {
+        network.trades.index[network.trades["hs_code"].eq("85423190")][0]: "code within a wider one"}
+    [february] = network.where(since="2022-02").flows().to_dict("records")
+    assert (february["value_usd"], february["known_usd"]) == (NO_VALUE, NO_VALUE)
+    [january] = network.where(until="2022-01").flows().to_dict("records")
+    assert january["value_usd"] == pytest.approx(100 * usd_rates([("EUR", "2022-01")])["EUR", "2022-01"])
+    assert rejected(network) == {"no value: not available or no trade": 1}
+    assert network.sources["rows_kept"].tolist() == [3]
+
+
+def test_several_values_for_one_cell_of_a_procedure_count_once(tmp_path):
+    network = view(tmp_path, "AT,KZ,8542,2,1,202201,100", "AT,KZ,8542,2,1,202201,130", "AT,KZ,8542,2,1,202201,-1",
+                   "AT,KZ,8542,2,1,202201,:c", "AT,KZ,8542,2,2,202201,7", "AT,KZ,8542,2,1,202202,100", "AT,AM,8542,2,1,202201,100",
+                   "AT,KZ,8542,1,1,202201,100", "DE,XI,8542,2,1,202201,5", "DE,XU,8542,2,1,202201,6",
+                   "DE,QZ,8542,2,1,202201,8", "DE,QY,8542,2,1,202201,9")
+    assert rejected(network) == {"repeats a cell with a larger value": 2, "value is negative": 1}
+    assert sorted(network.trades["value"]) == [5, 6, 7, 100, 100, 100, 130]
+    assert sorted(network.totals["value"]) == [8, 9]
+
+
+def test_rows_that_differ_in_a_column_that_is_not_known_are_no_repeats(tmp_path):
+    (tmp_path / "view.csv").write_text(VIEW.strip() + ",CONTAINER\nAT,KZ,8542,2,1,202201,100,0\nAT,KZ,8542,2,1,202201,130,1\n",
+                                       encoding="utf-8")
+    assert sorted(load_comext(tmp_path / "view.csv").trades["value"]) == [100, 130]
+
+
+# --- workbooks ---------------------------------------------------------------------------------------------------------
+
+
+EUROS = [["INDICATORS", "", "VALUE_IN_EUROS"]]
+
+
+def workbook(tmp_path, above, *rows, header=("2022-01", "2022-02")):
+    """A network from a workbook with a sheet that can be loaded, and one made of these rows."""
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for name, lines, body in (("sound", EUROS, [["Austria", "Armenia", 1, 2]]), ("tested", above, rows)):
+        sheet = book.create_sheet(name)
+        table = [["Dataset: ", "trade"], [], ["PRODUCT [PRODUCT]", "", "Circuits [8542]"], ["FLOW", "", "EXPORT"], *lines, [],
+                 ["TIME", "TIME", *(("2022-01", "2022-02") if name == "sound" else header)],
+                 ["FREQ (Labels)", "FREQ (Labels)", "Monthly", "Monthly"], ["REPORTER (Labels)", "PARTNER (Labels)"], *body]
+        for row in table:
+            sheet.append([None if value == "" else value for value in row])
+    book.save(tmp_path / "book.xlsx")
+    network = load_comext(tmp_path / "book.xlsx")
+    assert network.sources["rows_read"][0] == len(network.trades) + sum(rejected(network).values())
+    return network
+
+
+def test_no_row_or_column_of_a_sheet_is_lost_uncounted(tmp_path):
+    network = workbook(
+        tmp_path, EUROS, ["Austria", "Kazakhstan", 10, ":"], ["", "Georgia", 20, 21], [], ["Germany", "Kazakhstan", 30, 31, 99],
+        [], ["Special value"], [":", "not available"], ["c", "confidential", 5])
+    assert told(network, "seller_id", "buyer_id", "value", "x_cell")[2:] == [
+        ("AUT", "KAZ", 10, "tested!C10"), ("DEU", "KAZ", 30, "tested!C13"), ("DEU", "KAZ", 31, "tested!D13")]
+    assert rejected(network) == {
+        "no value: not available or no trade": 1, "unknown or former reporter": 2, "period is neither one month nor one whole year": 1}
+
+
+def test_a_sheet_of_one_month_is_read(tmp_path):
+    network = workbook(tmp_path, EUROS, ["Germany", "Kazakhstan", 30], header=("2022-01",))
+    assert told(network, "seller_id", "value")[2:] == [("DEU", 30)]
+
+
+@pytest.mark.parametrize(("above", "reason"), [
+    ([], "the sheet does not say that its values are in euros"),
+    ([["Thousand euro"]], "the sheet does not say that its values are in euros"),
+    ([["UNIT", "", "Thousand euro"]], "dimension of the sheet is not known"),
+    ([*EUROS, ["UNIT", "", "Thousand euro"]], "dimension of the sheet is not known"),
+    ([*EUROS, ["Transport mode [MODE]", "", "Sea"]], "dimension of the sheet is not known"),
+    ([["INDICATORS", "", "QUANTITY_IN_100KG"]], "indicator is not the value in euros"),
+    ([["INDICATORS", "", "VALUE_IN_EUROS", "QUANTITY_IN_100KG"]], "indicator is not the value in euros"),
+])
+def test_a_sheet_must_have_values_in_euros_and_known_dimensions(above, reason, tmp_path):
+    network = workbook(tmp_path, above, ["Germany", "Kazakhstan", 30, 31])
+    several = "100KG" in str(above) and "EUROS" in str(above)
+    assert rejected(network) == {reason: 1 if several else 2}
+    assert told(network, "seller_id", "value") == [("AUT", 1), ("AUT", 2), *([("DEU", 30)] if several else [])]
+
+
+def test_units_and_procedures_of_a_sheet(tmp_path):
+    network = workbook(tmp_path, [["UNIT", "", "Euro"], ["STAT_PROCEDURE", "", "NORMAL"]], ["Germany", "Kazakhstan", 30, 31])
+    assert told(network, "seller_id", "value", "breakdown", "x_procedure") == [
+        ("AUT", 1, "", ""), ("AUT", 2, "", ""), ("DEU", 30, "customs procedure", "NORMAL"), ("DEU", 31, "customs procedure", "NORMAL")]
+    whole = workbook(tmp_path, [*EUROS, ["STAT_PROCEDURE", "", "Total [T]"]], ["Germany", "Kazakhstan", 30, 31])
+    assert set(whole.trades["breakdown"]) == {""}
+
+
 # --- coverage, filters -------------------------------------------------------------------------------------------------
 
 
@@ -155,7 +259,7 @@ def test_coverage_is_what_the_file_shows_and_never_complete():
     exports = coverage[coverage["reporter"].eq("IRL") & coverage["flow"].eq("export")]
     assert [(str(a.date()), str(b.date())) for a, b in zip(exports["period_start"], exports["period_end"], strict=True)] == [
         ("2022-01-01", "2022-01-31"), ("2022-03-01", "2022-03-31")]  # nothing is claimed for February
-    assert set(exports["partners"]) == {"KGZ"}  # Armenia has suppressed and confidential rows only
+    assert set(exports["partners"]) == {"KGZ"}  # of Armenia no value is told
     german = coverage[coverage["reporter"].eq("DEU")]
     assert dict(zip(german["period_start"].dt.year, german["products"], strict=True)) == {2021: "8471", 2022: "84713000"}
 

@@ -776,3 +776,25 @@ def test_the_library_behind_does_what_the_tests_rely_on(service):
     service.faults = ["short"]
     with pytest.raises(httpx.RemoteProtocolError):
         httpx.get(service.base + "/files/v1/app/reference/Reporters.json")
+
+
+@pytest.mark.parametrize(("year", "retrieved", "again"), [
+    ("2030", "2030-06-01", True), ("2030", "2031-12-30", True), ("2030", "2032-01-02", False), ("2030", "", False)])
+def test_an_empty_answer_of_a_young_period_is_asked_again_on_a_later_day(service, tmp_path, year, retrieved, again):
+    fetch(service, tmp_path, since=year, until=year)
+    [path] = (tmp_path / "answers").glob("*.note.json")
+    note = json.loads(path.read_bytes())
+    assert note["rows"] == 0
+    path.write_text(json.dumps(note | {"retrieved": retrieved or note["retrieved"]}), encoding="utf-8")
+    fetch(service, tmp_path, since=year, until=year)
+    assert len(service.calls) == (2 if again else 1)
+
+
+def test_an_empty_answer_of_young_months_is_asked_again(service, tmp_path):
+    asked = {"reporters": ["DE"], "partners": ["KZ"], "products": "8542", "since": "2030-01", "until": "2030-02"}
+    for calls in (1, 2, 2):
+        fetch_comext(tmp_path, **asked, base=service.base, limits=quick())
+        assert len(service.calls) == calls
+        if calls == 1:
+            [path] = (tmp_path / "answers").glob("*.note.json")
+            path.write_text(json.dumps(json.loads(path.read_bytes()) | {"retrieved": "2030-06-01"}), encoding="utf-8")

@@ -14,7 +14,7 @@ COLUMNS = {
     "Фирма-получатель": "importer", "ИНН получателя": "", "Страна получателя": "importer_country", "Адрес получателя": "",
     "Перевозчик": "carrier", "Изготовитель": "maker", "Страна происхождения": "origin_country",
     "Страна отправления": "dispatch_country", "Код ТН ВЭД ЕАЭС": "hs_code", "Описание товаров": "goods",
-    "Вес брутто, кг": "", "Вес нетто, кг": "weight_kg", "Количество": "quantity", "Стоимость по счёту": "value",
+    "Вес брутто, кг": "gross_weight_kg", "Вес нетто, кг": "weight_kg", "Количество": "quantity", "Стоимость по счёту": "value",
     "Валюта счёта": "currency",
 }
 """A layout that no ready mapping knows: 22 columns and the role of each."""
@@ -100,6 +100,32 @@ def test_columns_that_fit_equally_are_to_be_confirmed(tmp_path):
     assert proposal.guesses["date"].confirm
     assert "date' may be it too" in proposal.guesses["date"].why
     assert "day_first = true  # CONFIRM" in mapping_text(proposal)
+
+
+def test_a_gross_weight_is_no_net_weight_and_a_price_no_item(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("Shipper,Consignee,Gross Weight,Item Rate,Item Price USD,Line Item\nExample Ltd,Sample Inc,12.5,1.5,3,x1\n")
+    proposal = propose(path)
+    assert proposal.guesses["gross_weight_kg"].column == "Gross Weight"
+    assert not {"weight_kg", "item"} & proposal.guesses.keys()
+    path.write_text("Shipper,Consignee,Net weight,Gross weight,Item\nExample Ltd,Sample Inc,12.5,13,2\n")
+    guesses = propose(path).guesses
+    assert [guesses[role].column for role in ("weight_kg", "gross_weight_kg", "item")] == ["Net weight", "Gross weight", "Item"]
+
+
+@pytest.mark.parametrize(("encoding", "shipper"), [("cp866", "ООО Пример"), ("windows-1254", "Örnek Ticaret “A” Ş. İğ"),
+                                                   ("windows-1252", "Beispiel “Mitte” Gruß")])
+def test_an_encoding_that_is_guessed_is_to_be_confirmed(tmp_path, encoding, shipper):
+    path = tmp_path / "t.csv"
+    path.write_bytes(f"Shipper,Consignee\n{shipper},Sample Inc\n".encode(encoding))
+    with pytest.raises(InputError, match="encoding"):
+        load_shipments(path, columns={"exporter": "Shipper", "importer": "Consignee"})
+    proposal = propose(path)
+    text = mapping_text(proposal)
+    assert f'encoding = "{encoding}"  # CONFIRM' in text
+    (tmp_path / "m.toml").write_text(text, encoding="utf-8")
+    network = load_shipments(path, mapping=tmp_path / "m.toml")
+    assert set(network.actors["name"]) == {shipper, "Sample Inc"}
 
 
 def test_hostile_names_stay_inside_their_quotes(tmp_path):

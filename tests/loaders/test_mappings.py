@@ -17,7 +17,7 @@ LAYOUTS = sorted(path.stem for path in FOLDER.glob("*.toml"))
 ROLES = {
     "exporter", "exporter_country", "importer", "importer_country", "contract_holder", "contract_holder_country", "carrier", "maker",
     "origin_country", "dispatch_country", "trading_country", "hs_code", "goods", "value", "value_usd", "currency", "weight_kg",
-    "quantity", "quantity_unit", "date", "declaration", "item", "flow", "reported_by", "amendment",
+    "gross_weight_kg", "quantity", "quantity_unit", "date", "declaration", "item", "flow", "reported_by", "amendment",
 }
 
 
@@ -54,7 +54,7 @@ def test_mapping_has_its_form_and_a_public_source(layout: str) -> None:
     assert set(table) <= {"title", "source", "day_first", "decimal", "encoding", "columns", "constants"}
     source = table["source"]
     assert any(text.startswith("https://") for text in ([source] if isinstance(source, str) else source))
-    assert table["decimal"] in (".", ",")
+    assert table.get("decimal", ".") in (".", ",")
     assert isinstance(table["day_first"], bool)
     assert set(table["columns"]) | set(table.get("constants", {})) <= ROLES
     assert not set(table["columns"]) & set(table.get("constants", {}))
@@ -121,7 +121,8 @@ def test_panjiva() -> None:
     table = trades(load_shipments(SAMPLES / "panjiva.csv", mapping="panjiva"))
     assert table["value_usd"].sum() == pytest.approx(25_000 + 4_000.5)
     assert table["value_usd"].isna().sum() == 1
-    assert table["weight_kg"].sum() == pytest.approx(120.5 + 30 + 70.25)
+    assert table["x_gross_weight_kg"].sum() == pytest.approx(120.5 + 30 + 70.25)
+    assert table["weight_kg"].isna().all()
     assert table["seller"].tolist() == ["Delta Chips Co. Ltd.", "Norvex Devices Sdn Bhd", "Example Trading Ltd"]
     assert table["buyer"].tolist() == ["Example Parts Inc.", "Example Parts Inc.", "Sample Motors LLC"]
     assert table["seller_country"].tolist() == ["TWN", "MYS", "HKG"]
@@ -134,7 +135,7 @@ def test_panjiva() -> None:
 def test_panjiva_exports() -> None:
     table = trades(load_shipments(SAMPLES / "panjiva_exports.csv", mapping="panjiva_exports"))
     assert table["value_usd"].sum() == pytest.approx(9_000 + 1_500.25)
-    assert table["weight_kg"].sum() == pytest.approx(400 + 250.5 + 20)
+    assert table["x_gross_weight_kg"].sum() == pytest.approx(400 + 250.5 + 20)
     assert table["seller"].tolist() == ["Example Parts Inc.", "Sample Motors LLC", "Example Parts Inc."]
     assert table["buyer_country"].tolist() == ["TUR", "KAZ", "TUR"]
     assert set(table["flow"]) == {"export"}
@@ -142,7 +143,7 @@ def test_panjiva_exports() -> None:
 
 def test_importgenius() -> None:
     table = trades(load_shipments(SAMPLES / "importgenius.csv", mapping="importgenius"))
-    assert table["weight_kg"].sum() == pytest.approx(120.2 + 29.9 + 70.3)
+    assert table["x_gross_weight_kg"].sum() == pytest.approx(120.2 + 29.9 + 70.3)
     assert table["quantity"].sum() == 12 + 3 + 7
     assert table["seller"].tolist() == ["DELTA CHIPS CO LTD", "NORVEX DEVICES SDN BHD", "EXAMPLE TRADING LTD"]
     assert table["period_start"].dt.strftime("%Y-%m-%d").tolist() == ["2022-05-04", "2022-06-13", "2022-06-07"]

@@ -60,7 +60,7 @@ def test_a_record_in_full(net):
     assert (row["value"], row["currency"], row["fx_rate"], row["value_usd"]) == (1000, "USD", 1, 1000)
     assert (row["weight_kg"], row["quantity"], row["quantity_unit"]) == (2.5, 100, "pcs")
     assert (row["origin_country"], row["x_dispatch_country"], row["x_port"]) == ("USA", "DEU", "Aktau")
-    assert (row["basis"], row["reported_by"]) == ("recorded", "shipments.csv")
+    assert (row["basis"], row["reported_by"]) == ("recorded", "customs records")
     assert row["maker_id"] == actor_id("company", "", "Example Parts Inc.")
     assert row["x_carrier_id"] == actor_id("company", "", "Muster Spedition")
     assert by_row(net).loc[3, "origin_country"] == ""
@@ -178,3 +178,104 @@ def test_several_files(tmp_path, net, request):
     both = load_shipments([file, other])
     assert len(both.trades) == len(net.trades) + 1
     assert len(both.sources) == 2
+
+
+RUSSIAN = ("G022", "G0231", "G082", "G0831", "G38", "G46")
+
+
+def test_weights_with_three_decimals_stay_as_written(tmp_path):
+    rows = [RUSSIAN, *(("Пример", "KZ", "Образец", "RU", w, "1500.50") for w in ("12.345", "1250.000", "0.500", "0.001"))]
+    path = written(tmp_path, rows)
+    trades = by_row(load_shipments(path, mapping="russian_customs"))
+    assert trades["weight_kg"].tolist() == [12.345, 1250, 0.5, 0.001]
+    assert set(trades["value_usd"]) == {1500.5}
+    mapping = 'decimal = ","\n[columns]\nexporter = "G022"\nimporter = "G082"\n'
+    for amounts in ('weight_kg = "G38"', 'value_usd = "G46"', 'weight_kg = "G38"\nvalue_usd = "G46"'):
+        (tmp_path / "m.toml").write_text(mapping + amounts, encoding="utf-8")
+        with pytest.raises(InputError, match=r"t\.csv.*two ways"):
+            load_shipments(path, mapping=tmp_path / "m.toml")
+
+
+def test_a_stated_sign_that_another_column_contradicts_is_refused(tmp_path):
+    path = written(tmp_path, [("exporter", "importer", "weight_kg", "value_usd"), ("a", "b", "12.345", "1500.50")])
+    toml = 'decimal = ","\n[columns]\n' + "".join(f'{r} = "{r}"\n' for r in ("exporter", "importer", "weight_kg", "value_usd"))
+    (tmp_path / "m.toml").write_text(toml, encoding="utf-8")
+    with pytest.raises(InputError, match=r"value_usd.*'1500\.50'"):
+        load_shipments(path, mapping=tmp_path / "m.toml")
+
+
+@pytest.mark.parametrize(("texts", "numbers"), [
+    (["12.500", "1.234.567"], [12500, 1234567]), (["12,500", "1,234,567"], [12500, 1234567]), (["0,500", "1,234"], [0.5, 1.234]),
+    ([",125", "1,234"], [0.125, 1.234]), (["1250,000", "1,234"], [1250, 1.234]), (["0.500", "1,234"], [0.5, 1234]),
+    (["12.500", "3"], [12.5, 3]), (["1 234.500", "2,345"], [1234.5, 2345]),
+])
+def test_a_column_shows_what_its_signs_mean(tmp_path, texts, numbers):
+    path = written(tmp_path, [("exporter", "importer", "weight_kg"), *(("a", "b", text) for text in texts)])
+    assert by_row(load_shipments(path))["weight_kg"].tolist() == numbers
+
+
+def test_a_column_with_both_signs_is_never_guessed(tmp_path):
+    path = written(tmp_path, [("exporter", "importer", "weight_kg"), *(("a", "b", text) for text in ("1,5", "2.5", "1,234"))])
+    with pytest.raises(InputError, match=r"t\.csv: weight_kg: '1,5'.*'2\.5'"):
+        load_shipments(path)
+    path = written(tmp_path, [("exporter", "importer", "weight_kg", "value_usd"), ("a", "b", "12.500", "3,5")])
+    with pytest.raises(InputError, match="decimal ="):
+        load_shipments(path)
+
+
+def test_a_number_used_twice_replaces_nothing(tmp_path):
+    head = ("declaration", "item", "exporter", "importer", "hs_code", "value_usd")
+    rows = [head, ("A", "1", "x", "k", "854231", "1"), ("A", "1", "x", "k", "847130", "2"), ("A", "1", "y", "k", "854231", "3"),
+            ("B", "1", "x", "k", "854231", "4"), ("B", "1", "x", "k", "854239", "5")]
+    network = load_shipments(written(tmp_path, rows))
+    assert by_row(network)["value"].tolist() == [1, 2, 3, 5]
+    assert "1 numbers used twice" in network.sources.loc[0, "note"]
+    amended = [(*row, version) for row, version in zip(rows, ("amendment", "", "2", "1", "", ""), strict=True)]
+    network = load_shipments(written(tmp_path, amended))
+    assert by_row(network)["value"].tolist() == [2, 5]
+    assert "used twice" not in network.sources.loc[0, "note"]
+
+
+@pytest.mark.parametrize(("earlier", "later"), [
+    ("9:05", "10:05"), ("9:05 AM", "1:05 PM"), ("12:30 AM", "1:00 AM"), ("11:59 am", "12:01 pm"), ("09:05:01", "9:05:02")])
+def test_amendments_follow_the_clock(tmp_path, earlier, later):
+    rows = [("declaration", "item", "exporter", "importer", "value_usd", "amendment"),
+            ("A", "1", "x", "k", "2", f"01.05.2022 {later}"), ("A", "1", "x", "k", "1", f"01.05.2022 {earlier}")]
+    assert load_shipments(written(tmp_path, rows)).trades["value"].tolist() == [2]
+
+
+def test_ranges_are_converted_by_a_rate_of_their_own(tmp_path):
+    dates = ("2022", "2022-02", "2022-01/2022-09", "2022-02-01/2022-02-15", "2022-01-01/2022-12-31")
+    rows = [("exporter", "importer", "date", "value", "currency"), *(("a", "b", day, "1", "EUR") for day in dates)]
+    rates = usd_rates([("EUR", "2022"), ("EUR", "2022-02")])
+    year, month = rates["EUR", "2022"], rates["EUR", "2022-02"]
+    assert by_row(load_shipments(written(tmp_path, rows)))["value_usd"].fillna(0).tolist() == [year, month, 0, month, year]
+
+
+def test_dollars_of_the_file_have_no_rate_of_another(tmp_path):
+    head = ("exporter", "importer", "date", "value", "currency", "value_usd")
+    rows = [head, ("a", "b", "2022-03-01", "100", "EUR", "500"), ("a", "b", "2022-03-01", "100", "EUR", ""),
+            ("a", "b", "2022-03-01", "100", "USD", "100")]
+    trades = by_row(load_shipments(written(tmp_path, rows)))
+    assert trades["fx_rate"].fillna(0).tolist() == [0, usd_rates([("EUR", "2022-03")])["EUR", "2022-03"], 1]
+    assert trades["value_usd"].tolist()[0] == 500
+
+
+def test_a_day_to_come_is_rejected(tmp_path):
+    network = load_shipments(written(tmp_path, [("exporter", "importer", "date"), ("a", "b", "2098-01-01"), ("a", "b", "2022-01-01")]))
+    assert json.loads(network.sources.loc[0, "rejected"]) == {"date lies in the future": 1}
+
+
+def test_texts_that_name_nobody_are_no_firms(tmp_path):
+    rows = [("exporter", "exporter_country", "importer", "importer_country", "maker"),
+            ("SAME AS CONSIGNEE", "CN", "TO ORDER OF", "KZ", "CHINA"), ("Order Logistics Ltd", "CN", "Sample", "KZ", "ST"),
+            (".", "CN", "ФИЗ. ЛИЦО", "KZ", "БЕЗ ТОВАРНОГО ЗНАКА")]
+    network = load_shipments(written(tmp_path, rows))
+    assert set(network.actors["name"]) == {"Unnamed firm in China", "Unnamed firm in Kazakhstan", "Order Logistics Ltd", "Sample", "ST"}
+
+
+def test_files_of_one_call_have_one_reporter(tmp_path):
+    files = [written(tmp_path, [("exporter", "importer", "value_usd"), ("a", "b", str(i))], name=f"{i}.csv") for i in (1, 2)]
+    assert set(load_shipments(files).trades["reported_by"]) == {"customs records"}
+    (tmp_path / "m.toml").write_text('title = "Example export"\n[columns]\nexporter = "exporter"\nimporter = "importer"\n')
+    assert set(load_shipments(files, mapping=tmp_path / "m.toml").trades["reported_by"]) == {"Example export"}
