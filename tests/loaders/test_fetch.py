@@ -706,11 +706,13 @@ def test_comext_refuses_what_is_no_answer(service, tmp_path):
 def test_the_loader_reads_comext(service, tmp_path):
     network = load_comext(comext(service, tmp_path))
     sound = [cell for cell in CELLS if cell[-1] != "c"]
-    assert len(network.trades) == len(sound)
-    assert network.trades["value"].sum() == sum(cell[5] for cell in sound)
-    assert network.trades["weight_kg"].sum() == pytest.approx(sum(100 * cell[6] for cell in sound if cell[-1] == ""))
-    rejected = json.loads(network.sources["rejected"][0])
-    assert rejected == {"no value: confidential": len(CELLS) - len(sound)}
+    assert len(network.trades) == len(CELLS)
+    told = network.trades[network.trades["value"].notna()]
+    assert len(told) == len(sound)
+    assert told["value"].sum() == sum(cell[5] for cell in sound)
+    assert told["weight_kg"].sum() == pytest.approx(sum(100 * cell[6] for cell in sound if cell[-1] == ""))
+    assert json.loads(network.sources["rejected"][0]) == {}
+    assert f"Confidential, kept without a value: {len(CELLS) - len(sound)} records." in network.sources["note"][0]
 
 
 # The command
