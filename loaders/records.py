@@ -352,15 +352,14 @@ def network_frame(rows: ir.Table, table: str) -> pd.DataFrame:
 
 
 def coded_frame(opened: Opened, table: ir.Table) -> pd.DataFrame:
-    """The table in memory, in the order of `row`, which gives way to `trade_id` and `record_ref`; the engine then lets go of it.
+    """The table in memory, in the order of `row`, which gives way to `trade_id` and `record_ref`; the engine is closed then.
 
     Texts that repeat become categories. The rows come in parts, and what `translate` found comes as codes.
     """
     _encode_known(opened)
     parts: list[pa.Table] = []
     repeated, texts = [], {}
-    run = opened.engine.con
-    for part in run.sql(table.compile()).to_arrow_reader(_PART):
+    for part in opened.engine.con.sql(table.compile()).to_arrow_reader(_PART):
         if not parts:
             texts = {field.name: part[field.name].dictionary for field in part.schema if pa.types.is_dictionary(field.type)}
             repeated = [
@@ -373,14 +372,16 @@ def coded_frame(opened: Opened, table: ir.Table) -> pd.DataFrame:
         parts.append(pa.table(own))
     if not parts:
         return frame(table).assign(trade_id="", record_ref="").drop(columns="row")
-    for name in ("picked", "trimmed", "coded", "judged"):
-        run.execute(f"DROP TABLE IF EXISTS {name}")
+    opened.engine.disconnect()
     arrow = pa.concat_tables(parts).unify_dictionaries()
     del parts, part, own
-    found = arrow.to_pandas(split_blocks=True, self_destruct=True)
-    if not found["row"].is_monotonic_increasing:  # column by column, so that no second table stands in memory
-        order = found["row"].to_numpy().argsort(kind="stable")
-        found = pd.DataFrame({name: found.pop(name).array.take(order) for name in list(found)}, copy=False)
+    order = arrow.column("row").to_numpy().argsort(kind="stable")
+    columns = {}
+    for name in arrow.column_names:  # one at a time, so that no second table stands in memory
+        columns[name] = arrow.select([name]).to_pandas()[name].array.take(order)
+        arrow = arrow.drop_columns(name)
+        pa.default_memory_pool().release_unused()
+    found = pd.DataFrame(columns, copy=False)
     return found.assign(**_record_texts(opened, found.pop("row")))
 
 
