@@ -20,7 +20,8 @@ from chiptrail.loaders.shipments import load_shipments
 from chiptrail.loaders.tables import load_tables
 
 PROGRAM = Path(__file__).with_name("spoilt.py")
-N_CASES = 18
+MOST_CASES = 18
+"""Of the 22 cases, so many at least must have files that load and files that are refused; a twentieth may miss a rare one."""
 
 
 @pytest.mark.soak
@@ -43,7 +44,7 @@ def test_spoilt_files_are_refused_or_counted(campaign):
     assert {result["seed"] for result in results} == set(seeds)
     counts = Counter((result["case"], result["outcome"]) for result in results)
     for outcome in ("loaded", "refused"):
-        assert len({case for case, came in counts if came == outcome}) == N_CASES, counts
+        assert len({case for case, came in counts if came == outcome}) >= MOST_CASES, counts
 
 
 def test_a_header_of_empty_names_is_refused(tmp_path):
