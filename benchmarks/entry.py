@@ -22,18 +22,19 @@ class Entry:
 
 
 def measured(entry: Entry) -> dict[str, str]:
-    """A row of the table: both sides in turn, up to 5 times or 20 seconds; raises AssertionError where the answers differ."""
-    times: dict[str, list[float]] = {"ours": [], "theirs": []}
-    while len(times["ours"]) < REPEATS and sum(times["ours"] + times["theirs"]) < SECONDS:
-        answers = {}
-        for side, question in (("theirs", entry.theirs), ("ours", entry.ours)):
+    """A row of the table: both sides in turn, each up to 5 times or 20 seconds; raises AssertionError where the answers differ."""
+    times: dict[str, list[float]] = {"theirs": [], "ours": []}
+    questions = {"theirs": entry.theirs, "ours": entry.ours}
+    answers = {}
+    while open_sides := [side for side, spent in times.items() if len(spent) < REPEATS and sum(spent) < SECONDS]:
+        for side in open_sides:
             start = time.perf_counter()
-            answers[side] = question()
+            answers[side] = questions[side]()
             times[side].append(time.perf_counter() - start)
         if len(times["ours"]) == 1:
             entry.check(answers["ours"], answers["theirs"])
     ours, theirs = statistics.median(times["ours"]), statistics.median(times["theirs"])
     return {
         "question": entry.name, "size": entry.size, "chiptrail": f"{ours:.3g} s", "peer": f"{theirs:.3g} s",
-        "peer / chiptrail": f"{theirs / ours:.2g}", "who": entry.peer, "runs": str(len(times["ours"])),
+        "peer / chiptrail": f"{theirs / ours:.2g}", "who": entry.peer, "runs": f"{len(times['ours'])} and {len(times['theirs'])}",
     }
