@@ -22,7 +22,6 @@ _MONTH_NAMED = re.compile(r"(\d{1,2})[- .]([A-Za-z]{3})[a-z]*[-, .]+(\d{4})")
 _ORDERS = ("dmy", "mdy", "ymd")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _BLANKS = " \u00a0\u202f'"
-_EITHER = r"^[+-]?\d[\d.]*,\d+$"
 _SHORT_NAMES = {
     "сша": "USA", "соединенные штаты": "USA", "оаэ": "ARE", "великобритания": "GBR", "корея, республика": "KOR",
     "кыргызстан": "KGZ", "белоруссия": "BLR", "молдавия": "MDA", "россия": "RUS", "кнр": "CHN", "чешская республика": "CZE",

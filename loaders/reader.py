@@ -207,14 +207,14 @@ def retrieved_on(path: Path, sha256: str) -> str:
 def _engine_errors(path: Path) -> Iterator[None]:
     try:
         yield
-    except duckdb.Error as error:
+    except (duckdb.Error, RuntimeError) as error:  # damage within Parquet may come as a bare RuntimeError
         file, message = path.name, str(error).replace(str(path), path.name)
         line = re.search(r"CSV Error on Line: (\d+)", message)
-        damaged = type(error) is duckdb.Error or isinstance(error, duckdb.IOException | duckdb.InvalidInputException)
+        damaged = type(error) in (duckdb.Error, RuntimeError) or isinstance(error, duckdb.IOException | duckdb.InvalidInputException)
         if line is None and not damaged:
             raise
         if line is None:
-            raise InputError(f"{file} cannot be read ({message.splitlines()[0][:200]}); {_UNREADABLE}") from None
+            raise InputError(f"{file} cannot be read ({(message.splitlines() or ['damaged'])[0][:200]}); {_UNREADABLE}") from None
         reason = re.search(r"^(Expected Number.*|Value with.*|Maximum line.*)$", message, re.MULTILINE)
         raise InputError(
             f"{file}: line {line[1]} cannot be read ({reason[1] if reason else 'not well-formed CSV'}); "

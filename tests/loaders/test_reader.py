@@ -1,3 +1,4 @@
+import dataclasses
 import gzip
 import hashlib
 import os
@@ -247,6 +248,28 @@ def test_reading_on_all_cores_gives_what_reading_on_one_gives(tmp_path):
         alone = frame(opened.records.select("c0", "c1", "c2", "shape", "row"))
         assert opened.n_lines == len(alone) + 1 == 400_001
     pd.testing.assert_frame_equal(together.sort_values("row", ignore_index=True), alone.sort_values("row", ignore_index=True))
+
+
+def test_a_reading_that_does_not_give_every_line_is_done_again(tmp_path):
+    with open_table(written(tmp_path, b"a,b\n1,2\n3,4\n")) as opened:
+        whole, part = opened.readings[-1], opened.readings[0].limit(2)
+        again = frame(dataclasses.replace(opened, readings=(part, whole)).store("again", lambda t: t.select("c0", "c1")))
+    assert again.sort_values("row").values.tolist() == [["1", "2", 2], ["3", "4", 3]]
+
+
+def test_what_a_file_raises_while_it_is_read_names_the_file(tmp_path):
+    path = written(tmp_path, b"a,b\n1,2\n")
+    with pytest.raises(InputError, match=r"t\.csv cannot be read \(basic_string\)"), open_table(path):
+        raise RuntimeError("basic_string")
+    with pytest.raises(NotImplementedError), open_table(path):
+        raise NotImplementedError
+
+
+def test_fields_that_differ_in_blanks_alone_repeat(tmp_path):
+    path = written(tmp_path, b"a,b,c\n1,2,x\n 1,2 , x\n1,2,y\n")
+    with open_table(path) as opened:
+        found = frame(pick(opened, {"n0": "a", "n1": "b"})).sort_values("row")
+    assert found["repeated"].tolist() == [False, True, False]
 
 
 @pytest.mark.parametrize(("content", "ways"), [
