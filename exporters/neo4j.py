@@ -1,0 +1,267 @@
+"""A network in Neo4j: pushed in batches, idempotent, counted at the end; cleared; or written as files for `neo4j-admin`."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
+
+from chiptrail.graphmodel.database import Database
+from chiptrail.graphmodel.errors import ChiptrailError, InputError
+from chiptrail.graphmodel.network import TradeNetwork
+from chiptrail.graphmodel.property_graph import MARK, Part, about_network, graph_parts, node_key
+from chiptrail.graphmodel.schema import TABLES
+
+Step = Callable[[int, int], None]
+_BATCH = 5_000
+_N_TIERS = 5
+_ARROW = {"bool": "boolean", "int64": "long", "double": "double", "string": "string", "date32[day]": "date",
+          "timestamp[us]": "localdatetime"}
+
+
+def push_neo4j(
+    network: TradeNetwork, database: Database, *, network_id: str, step: Step = lambda done, total: None,
+) -> pd.DataFrame:
+    """The counts of what stands in the database afterwards: `what` (labels or type), `n`.
+
+    Every row of every table becomes a node or relationship; see `docs/neo4j.md`. Pushing again changes nothing, and completes
+    a push that was cut off. Only nodes with the label `Chiptrail` and this `network_id` are touched.
+
+    Parameters
+    ----------
+    network
+        The network.
+    database
+        Where to.
+    network_id
+        Its name in the database, 1 to 100 characters.
+    step
+        Called with the number of rows done, and of all.
+
+    Raises
+    ------
+    ChiptrailError
+        If another network stands there under this id, or at the end the counts are not those of the network.
+    InputError
+        If a column under `x_` cannot stand in a property graph.
+
+    Examples
+    --------
+    >>> push_neo4j(network, database, network_id="mine")  # doctest: +SKIP
+    """
+    about = about_network(network) | {"network_id": checked_id(network_id), "key": node_key("network", network_id)}
+    found = stored_network(database, network_id)
+    if found is not None and found.get("fingerprint") != about["fingerprint"]:
+        raise ChiptrailError(
+            f"another network stands under the id {network_id!r} in the database; give this one another id, or clear that one first"
+        )
+    parts = list(graph_parts(network))
+    for constraint in constraints(parts):
+        database.run(constraint)
+    expected = _expected(parts)
+    if found is not None and found.get("complete") and _counted(database, network_id) == expected:
+        return _table(expected)
+    mark = f"MERGE (n:{MARK} {{network_id: $id, key: $about.key}}) SET n:Network, n = $about, n.complete = $complete"
+    database.run(mark, id=network_id, about=about, complete=False)
+    done, total = 0, sum(len(part.rows) for part in parts)
+    for part in parts:
+        query = _merge_query(part)
+        for start in range(0, len(part.rows), _BATCH):
+            rows = part.records(start, start + _BATCH)
+            database.run(query, id=network_id, rows=rows)
+            done += len(rows)
+            step(done, total)
+    counted = _counted(database, network_id)
+    if counted != expected:
+        wrong = ", ".join(f"{name}: {counted[name]:,} in place of {expected[name]:,}"
+                          for name in sorted(expected.keys() | counted.keys()) if counted[name] != expected[name])
+        raise ChiptrailError(f"the push of {network_id!r} is not whole ({wrong}); clear it and push again")
+    database.run(mark, id=network_id, about=about, complete=True)
+    return _table(counted)
+
+
+def push_scores(database: Database, table: pd.DataFrame, *, network_id: str, prefix: str, by: str) -> int:
+    """The number of actors that got scores: the numbers of a table of a query, as properties `prefix_column`.
+
+    Each also gets one of the labels `Score1` (the largest fifth) to `Score5` by the rank of its value in `by`, for styles that
+    size nodes by label. Scores written before are taken away. A new push of the network takes them away too.
+
+    Parameters
+    ----------
+    database, network_id
+        Where the network stands.
+    table
+        Answer of a query with an id of an actor in its first column that ends in `_id`, such as `transit_hubs` or `centrality`.
+    prefix
+        Begins the names of the properties, such as `hub`.
+    by
+        Column to size nodes by; an actor without a value in it gets no label.
+
+    Raises
+    ------
+    InputError
+        If the table has no such columns.
+
+    Notes
+    -----
+    A high score is a lead to check, not a finding; see the query's own cautions.
+    """
+    ids = next((str(name) for name in table if str(name).endswith("_id")), "")
+    taken = any(column.name.startswith(f"{prefix}_") for column in TABLES["actors"])
+    if not ids or by not in table or taken or not re.fullmatch("[a-z][a-z0-9]+", prefix):
+        raise InputError(f"scores need a name that begins no column of actors (not {prefix[:40]!r}), and a table with an id of actors "
+                         f"and the column {by!r}; it has {', '.join(map(str, table))[:200]}")
+    numbers = table.select_dtypes("number")
+    tier = np.ceil(table[by].rank(ascending=False, method="first") / table[by].count() * _N_TIERS)
+    rows: list[dict[str, Any]] = [
+        {"key": node_key("actors", identity), "tier": place,
+         "own": {f"{prefix}_{name}": None if pd.isna(value) else value for name, value in zip(numbers, values, strict=True)}}
+        for identity, place, values in zip(table[ids], tier, numbers.astype(object).values.tolist(), strict=True)
+    ]
+    old = database.run(f"MATCH (n:{MARK} {{network_id: $id}}) WITH n.key AS key, [k IN keys(n) WHERE k STARTS WITH $begin] AS names "
+                       "WHERE size(names) > 0 RETURN key, names", id=network_id, begin=f"{prefix}_")
+    tiers = [f"Score{i + 1}" for i in range(_N_TIERS)]
+    database.run(f"MATCH (n:{MARK} {{network_id: $id}}) WHERE n:{'|'.join(tiers)} REMOVE n:{':'.join(tiers)}", id=network_id)
+    match = f"UNWIND $rows AS row MATCH (n:{MARK} {{network_id: $id, key: row.key}})"
+    gone = [{"key": row["key"], "own": dict.fromkeys(row["names"])} for row in old]
+    database.run(f"{match} SET n += row.own", id=network_id, rows=gone)
+    [found] = database.run(f"{match} SET n += row.own RETURN count(n) AS n", id=network_id, rows=rows)
+    for i, label in enumerate(tiers, start=1):
+        database.run(f"{match} SET n:{label}", id=network_id, rows=[row for row in rows if row["tier"] == i])
+    return int(found["n"])
+
+
+def clear_neo4j(database: Database, network_id: str, *, step: Step = lambda done, total: None) -> int:
+    """The number of nodes removed: those of one network, with their relationships; nothing else is touched.
+
+    Relationships that a user drew to these nodes go with them.
+
+    Parameters
+    ----------
+    database, network_id
+        Where the network stands.
+    step
+        Called with the number of nodes and relationships removed, and of all.
+    """
+    ours = f"MATCH (n:{MARK} {{network_id: $id}})"
+    [count] = database.run(f"{ours} OPTIONAL MATCH (n)-[r]->() RETURN count(DISTINCT n) AS nodes, count(r) AS edges", id=network_id)
+    done, total = 0, count["nodes"] + count["edges"]
+    # the node that says what the network is goes last, so that a clear cut off can be done again
+    for remove in (f"{ours}-[r]-() WITH DISTINCT r LIMIT $most DELETE r RETURN count(*) AS n",
+                   f"{ours} WHERE NOT n:Network WITH n LIMIT $most DETACH DELETE n RETURN count(*) AS n",
+                   f"{ours} WITH n LIMIT $most DETACH DELETE n RETURN count(*) AS n"):
+        while gone := database.run(remove, id=network_id, most=4 * _BATCH)[0]["n"]:
+            done += gone
+            step(done, max(done, total))
+    return int(count["nodes"])
+
+
+def write_import_files(network: TradeNetwork, folder: str | Path, *, network_id: str) -> list[str]:
+    """The arguments of `neo4j-admin database import full` that read the CSV files written to a folder.
+
+    For first loads of millions of trades, into an empty database of a server that is stopped. Afterwards `push_neo4j` of the
+    same network adds the constraints and checks the counts.
+
+    Raises
+    ------
+    ChiptrailError
+        If the folder exists and is not empty.
+    InputError
+        If a column under `x_` cannot stand in a property graph.
+
+    Examples
+    --------
+    >>> write_import_files(network, "import", network_id="mine")  # doctest: +SKIP
+    """
+    target = Path(folder)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise ChiptrailError(f"{target} exists and is not empty; choose another folder")
+    target.mkdir(parents=True, exist_ok=True)
+    about = about_network(network) | {"network_id": checked_id(network_id), "key": node_key("network", network_id), "complete": True}
+    parts = [Part("network", (MARK, "Network"), "", pd.DataFrame([about])), *graph_parts(network)]
+    arguments = ["database", "import", "full", "--multiline-fields=true", "--overwrite-destination=true"]
+    for i, part in enumerate(parts):
+        if part.rows.empty:
+            continue
+        path = target / f"{i:02}-{part.type or part.labels[-1]}.csv"
+        _write_part(part, path, network_id)
+        names = ":".join(part.labels) if part.labels else part.type
+        arguments.append(f"--{'relationships' if part.type else 'nodes'}={names}={path.resolve()}")
+    return [*arguments, "neo4j"]
+
+
+def constraints(parts: Sequence[Part]) -> list[str]:
+    """Cypher that makes the keys unique: of nodes with the label `Chiptrail`, and of each type of relationship among them."""
+    key = "IF NOT EXISTS FOR {} REQUIRE (x.network_id, x.key) IS UNIQUE"
+    types = sorted({part.type for part in parts if part.type})
+    return [f"CREATE CONSTRAINT chiptrail_key {key.format(f'(x:{MARK})')}",
+            *(f"CREATE CONSTRAINT chiptrail_{name.lower()}_key {key.format(f'()-[x:{name}]-()')}" for name in types)]
+
+
+def stored_network(database: Database, network_id: str) -> dict[str, Any] | None:
+    """What the database says of a network: format, level, fingerprint, whether it is complete; None if it has none."""
+    rows = database.run(f"MATCH (n:{MARK} {{network_id: $id, key: $key}}) RETURN properties(n) AS about", id=network_id,
+                        key=node_key("network", network_id))
+    return rows[0]["about"] if rows else None
+
+
+def checked_id(network_id: str) -> str:
+    """The id of a network in a database, refused if it is none.
+
+    Raises
+    ------
+    InputError
+        If it is empty, longer than 100 characters or holds control characters.
+    """
+    if not re.fullmatch(r"[^\x00-\x1f\x7f]{1,100}", network_id):
+        raise InputError(f"{network_id[:40]!r} cannot name a network in a database; give 1 to 100 characters")
+    return network_id
+
+
+def _merge_query(part: Part) -> str:
+    if part.type:
+        return (f"UNWIND $rows AS row MATCH (a:{MARK} {{network_id: $id, key: row.from_key}}) "
+                f"MATCH (b:{MARK} {{network_id: $id, key: row.to_key}}) MERGE (a)-[x:{part.type} {{network_id: $id, key: row.key}}]->(b) "
+                "SET x = row, x.network_id = $id, x.from_key = null, x.to_key = null")
+    return (f"UNWIND $rows AS row MERGE (x:{MARK} {{network_id: $id, key: row.key}}) "
+            f"SET x = row, x.network_id = $id, x:{':'.join(part.labels)}")
+
+
+def _expected(parts: Sequence[Part]) -> Counter[str]:
+    """Nodes by label and relationships by type that a network has in a database."""
+    counts = Counter({MARK: 1, "Network": 1})
+    for part in parts:
+        for name in (*part.labels, part.type):
+            if name:
+                counts[name] += len(part.rows)
+    return +counts
+
+
+def _counted(database: Database, network_id: str) -> Counter[str]:
+    """The same, as the database has it."""
+    nodes = database.run(f"MATCH (n:{MARK} {{network_id: $id}}) UNWIND labels(n) AS name RETURN name, count(*) AS n", id=network_id)
+    edges = database.run(f"MATCH (:{MARK} {{network_id: $id}})-[r {{network_id: $id}}]->() RETURN type(r) AS name, count(*) AS n",
+                         id=network_id)
+    return Counter({row["name"]: row["n"] for row in [*nodes, *edges] if not re.fullmatch(r"Score\d", row["name"])})
+
+
+def _table(counts: Counter[str]) -> pd.DataFrame:
+    return pd.DataFrame(sorted(counts.items()), columns=["what", "n"])
+
+
+def _write_part(part: Part, path: Path, network_id: str) -> None:
+    """A CSV file in the layout of `neo4j-admin`; what is not given is an empty field, an empty text two quotation marks."""
+    table = pa.Table.from_pandas(part.rows.assign(network_id=network_id), preserve_index=False)
+    special = {"from_key": ":START_ID", "to_key": ":END_ID"} | ({} if part.type else {"key": "key:ID"})
+    header = []
+    for field in table.schema:
+        kind = "string" if pa.types.is_null(field.type) else _ARROW[str(field.type)]
+        header.append(special.get(field.name, f"{field.name}:{kind}"))
+    with open(path, "wb") as out:
+        out.write((",".join('"' + name.replace('"', '""') + '"' for name in header) + "\n").encode())
+        pa.csv.write_csv(table, out, pa.csv.WriteOptions(include_header=False))
