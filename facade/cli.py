@@ -1,12 +1,10 @@
 """The command `chiptrail`: a thin layer over the library's public names."""
 
 import os
-import re
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,27 +12,37 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from chiptrail import fetching
+from chiptrail.asking import (
+    AskConcept,
+    Concept,
+    Country,
+    Csv,
+    Dta,
+    From,
+    Json,
+    Network,
+    Product,
+    Since,
+    To,
+    Top,
+    Until,
+    Xlsx,
+    answer,
+    busy,
+    chosen,
+    names,
+    open_network,
+    terminal,
+    value,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from chiptrail.graphmodel.network import TradeNetwork
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
                   help="Trace how controlled goods travel: transit hubs, routes and the evidence behind them.")
 
 app.add_typer(fetching.app, name="fetch")
-
-BUNDLED = {"bundled:countries": "countries", "bundled:firms": "firms"}
-
-
-class Concept(StrEnum):
-    """What the origin of a flow means."""
-
-    dispatched = "dispatched"
-    origin = "origin"
-    brand = "brand"
-
 
 class Format(StrEnum):
     """Formats that `load` reads."""
@@ -74,25 +82,6 @@ class Length(StrEnum):
     month = "month"
     quarter = "quarter"
     year = "year"
-
-
-Network = Annotated[str, typer.Argument(
-    metavar="NETWORK", help="Folder made by `chiptrail load`, or bundled:countries, or bundled:firms.")]
-From = Annotated[list[str], typer.Option("--from", help="Origins: countries (USA), groups (EU27) or firms; may be repeated.")]
-To = Annotated[list[str], typer.Option("--to", help="Destinations, likewise.")]
-AskConcept = Annotated[Concept | None, typer.Option(
-    "--concept", help="Meaning of the origin: dispatched from there, customs origin, or a maker's brand. "
-                      "Default: origin for countries, dispatched for firms.")]
-Product = Annotated[list[str] | None, typer.Option(
-    "--product", help="Product list (chips, chpl, chpl:1, drones) or HS code; may be repeated. Default: all.")]
-Since = Annotated[str | None, typer.Option("--since", help="First period: 2022, 2022-07 or 2022-07-20.")]
-Until = Annotated[str | None, typer.Option("--until", help="Last period, likewise.")]
-Country = Annotated[list[str] | None, typer.Option("--country", help="Only trades of these countries or groups; may be repeated.")]
-Top = Annotated[int, typer.Option("--top", min=1, help="Rows to print; files get all.")]
-Json = Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write the table as JSON; - for standard output.")]
-Csv = Annotated[str | None, typer.Option("--csv", metavar="FILE", help="Write the table as CSV; - for standard output.")]
-Xlsx = Annotated[Path | None, typer.Option("--xlsx", metavar="FILE", help="Write the table as an Excel workbook.")]
-Dta = Annotated[Path | None, typer.Option("--dta", metavar="FILE", help="Write the table as a Stata file.")]
 
 
 def main() -> None:
@@ -154,14 +143,14 @@ def load(
         if given and file_format is not of:
             raise typer.BadParameter(f"only for {of.value}; leave it out", param_hint=option)
     columns = dict(_role(text) for text in roles or ())
-    asked: dict[str, Any] = {"products": _products(products), "since": since, "until": until,
-                             "countries": _names(countries) if countries else None}
+    asked: dict[str, Any] = {"products": chosen(products), "since": since, "until": until,
+                             "countries": names(countries) if countries else None}
     check_place(out)
     loading.check_question(**asked, mapping=mapping)
     units, notes = loading.files_meant(files, tables=file_format is Format.tables)
     more: dict[Format, dict[str, Any]] = {
         Format.shipments: {"mapping": mapping, "columns": columns or None}, Format.baci: {"hs_version": hs_version},
-        Format.tables: {"level": _value(level)},
+        Format.tables: {"level": value(level)},
     }
     with loading.rejects_file(keep_rejects) as rejects:
         read = loading.reader(file_format.value, **asked, **more.get(file_format, {}), keep_rejects=rejects)
@@ -212,8 +201,8 @@ def hubs(
         show.table(table, columns, top=top)
 
     answer(lambda: ct.transit_hubs(
-        open_network(network), origins=_names(origins), destinations=_names(destinations), concept=_value(concept),
-        products=_products(products), since=since, until=until, against=against), print_hubs, top, json, csv, xlsx, dta)
+        open_network(network), origins=names(origins), destinations=names(destinations), concept=value(concept),
+        products=chosen(products), since=since, until=until, against=against), print_hubs, top, json, csv, xlsx, dta)
 
 
 @app.command()
@@ -232,17 +221,17 @@ def routes(
 
     def ask() -> "pd.DataFrame":
         return ct.supply_routes(
-            open_network(network), origins=_names(origins), destinations=_names(destinations), concept=_value(concept),
-            products=_products(products), since=since, until=until, k=top, max_hops=hops, by=by.value, max_wait_days=wait)
+            open_network(network), origins=names(origins), destinations=names(destinations), concept=value(concept),
+            products=chosen(products), since=since, until=until, k=top, max_hops=hops, by=by.value, max_wait_days=wait)
 
     def print_legs(table: "pd.DataFrame") -> None:
         for _, legs in table.groupby("route", sort=True):
             first = legs.iloc[0]
-            value = "value unknown" if first["smallest_leg_usd"] != first["smallest_leg_usd"] else (
+            worth = "value unknown" if first["smallest_leg_usd"] != first["smallest_leg_usd"] else (
                 f"smallest leg {show.plain(first['smallest_leg_usd'])} USD")
             coarse = ", coarse" if first["coarse"] else ""
             show.line(f"\n{first['route']}. {show.plain(first['path'])}", style="bold")
-            show.line(f"   {value}; {first['time']}; {first['concept']}; joined by {show.plain(first['joined_by'])}{coarse}; "
+            show.line(f"   {worth}; {first['time']}; {first['concept']}; joined by {show.plain(first['joined_by'])}{coarse}; "
                       f"weakest basis {first['route_basis']}")
             for leg in legs.to_dict("records"):
                 usd = "" if leg["kind"] != "trade" else ", value unknown" if leg["leg_usd"] != leg["leg_usd"] else (
@@ -262,7 +251,7 @@ def centrality(
     """Degree, strength, PageRank, betweenness and closeness of every actor."""
     import chiptrail as ct
 
-    answer(lambda: ct.centrality(open_network(network), concept=_value(concept), products=_products(products), since=since,
+    answer(lambda: ct.centrality(open_network(network), concept=value(concept), products=chosen(products), since=since,
                                  until=until), None, top, json, csv, xlsx, dta)
 
 
@@ -279,8 +268,8 @@ def timeline(
     import chiptrail as ct
 
     wanted = concept or Concept.dispatched
-    answer(lambda: ct.timeline(open_network(network), by=by.value, origins=_names(origins) if origins else None,
-                               destinations=_names(destinations), concept=_value(wanted), products=_products(products),
+    answer(lambda: ct.timeline(open_network(network), by=by.value, origins=names(origins) if origins else None,
+                               destinations=names(destinations), concept=value(wanted), products=chosen(products),
                                since=since, until=until), None, top, json, csv, xlsx, dta)
 
 
@@ -298,9 +287,9 @@ def tabulate(
     import chiptrail as ct
 
     wanted = concept or Concept.dispatched
-    answer(lambda: ct.tabulate(open_network(network), origins=_names(origins) if origins else None,
-                               destinations=_names(destinations), by=by.value,
-                               goods="tier" if tier else "heading", concept=_value(wanted), products=_products(products),
+    answer(lambda: ct.tabulate(open_network(network), origins=names(origins) if origins else None,
+                               destinations=names(destinations), by=by.value,
+                               goods="tier" if tier else "heading", concept=value(wanted), products=chosen(products),
                                since=since, until=until), None, top, json, csv, xlsx, dta)
 
 
@@ -323,8 +312,8 @@ def reconcile(
                "share_covered_kg": "share, kg", "firms_kg": "records, kg", "statistic_kg": "statistic, kg", "n_records": "records",
                "coverage": "coverage"}
     answer(lambda: ct.reconcile(
-        open_network(firms), open_network(countries), by=by.value, origins=_names(origins) if origins else None,
-        destinations=_names(destinations) if destinations else None, concept=_value(concept), products=_products(products),
+        open_network(firms), open_network(countries), by=by.value, origins=names(origins) if origins else None,
+        destinations=names(destinations) if destinations else None, concept=value(concept), products=chosen(products),
         since=since, until=until), columns, top, json, csv, xlsx, dta)
 
 
@@ -379,8 +368,8 @@ def mentions(
         return table
 
     def print_mentions(table: "pd.DataFrame") -> None:
-        names = ("maker", "part", "matched", "rule", "seller", "buyer", "goods", "record_ref")
-        show.table(table, {name: name.replace("_", " ") for name in names}, top=top)
+        shown = ("maker", "part", "matched", "rule", "seller", "buyer", "goods", "record_ref")
+        show.table(table, {name: name.replace("_", " ") for name in shown}, top=top)
         for found in errors:
             show.line(f"\nErrors on {labelled.name if labelled else ''}, with 95 % intervals:")
             show.table(found, {str(name): str(name).replace("_", " ") for name in found})
@@ -403,10 +392,9 @@ def export(
 
     net = open_network(network)
     with busy(f"writing {out.name}"):
-        chosen = any(x is not None for x in (concept, products, since, until, countries, actors))
-        if chosen:
-            net = net.where(products=_products(products), since=since, until=until, partly=net.level == "firms",
-                            countries=_names(countries) if countries else None, actors=actors, concept=_value(concept))
+        if any(x is not None for x in (concept, products, since, until, countries, actors)):
+            net = net.where(products=chosen(products), since=since, until=until, partly=net.level == "firms",
+                            countries=names(countries) if countries else None, actors=actors, concept=value(concept))
         writers: dict[str, Callable[..., Path]] = {".graphml": ct.export_graphml, ".gexf": ct.export_gexf, "": ct.export_csv}
         if out.suffix.lower() == ".html":
             ct.export_html(net, out, title=title)
@@ -429,75 +417,9 @@ def report(
 
     net = open_network(network) if network else None
     with busy(f"writing {out.name}"):
-        ct.write_report(out, network=net, origins=_names(origins), destinations=_names(destinations),
-                        products=_products(products), since=since, until=until, concept=_value(concept), network_name=network or "")
+        ct.write_report(out, network=net, origins=names(origins), destinations=names(destinations),
+                        products=chosen(products), since=since, until=until, concept=value(concept), network_name=network or "")
     typer.echo(f"{out} written; open it in a browser")
-
-
-def open_network(name: str) -> "TradeNetwork":
-    """The network meant by a folder or by the name of bundled data."""
-    import chiptrail as ct
-
-    with busy(f"opening {name}"):
-        if name in BUNDLED:
-            return ct.load_bundled(BUNDLED[name])
-        if name.startswith("bundled:"):
-            raise ct.UnknownNameError("bundled network", name, BUNDLED, f"known: {', '.join(BUNDLED)}")
-        return ct.TradeNetwork.load(name)
-
-
-def terminal() -> bool:
-    """Whether somebody sits there who can be asked."""
-    return sys.stdin.isatty() and sys.stdout.isatty()
-
-
-def answer(
-    ask: Callable[[], "pd.DataFrame"], columns: dict[str, str] | Callable[["pd.DataFrame"], None] | None, top: int,
-    json: str | None, csv: str | None, xlsx: Path | None, dta: Path | None,
-) -> None:
-    """Asks, writes the files wanted, and prints the table unless one was written to standard output."""
-    from chiptrail import show
-    from chiptrail.exporters.tables import csv_text, json_text, write_table
-
-    for path, ending in zip((json, csv, xlsx, dta), (".json", ".csv", ".xlsx", ".dta"), strict=True):
-        if path and path != "-" and Path(path).suffix.lower() != ending:
-            raise typer.BadParameter(f"{path}: the name must end in {ending}", param_hint=f"--{ending[1:]}")
-    if json == csv == "-":
-        raise typer.BadParameter("only one table goes to standard output", param_hint="--csv")
-    paths = [Path(p) for p in (json, csv, xlsx, dta) if p and p != "-"]
-    with busy("asking"):
-        table = ask()
-        for path in paths:
-            write_table(table, path)
-    if "-" in (json, csv):
-        sys.stdout.write(json_text(table) if json == "-" else csv_text(table).removeprefix("\ufeff"))
-        return
-    if callable(columns):
-        columns(table)
-    else:
-        told_above = ("concept", "period_start")
-        names = [name for name in table.columns if not name.endswith("_id") and name not in told_above]
-        show.table(table, columns or {name: name.replace("_", " ") for name in names}, top=top)
-    show.about(table)
-    for path in paths:
-        typer.echo(f"{path} written", err=True)
-
-
-@contextmanager
-def busy(what: str) -> Iterator[None]:
-    """Shows what is being done while it takes its time; nothing where there is no terminal."""
-    from chiptrail import show
-
-    out = show.console(stderr=True)
-    if not out.is_terminal:
-        yield
-        return
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    with Progress(SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn(), console=out,
-                  transient=True) as progress:
-        progress.add_task(what)
-        yield
 
 
 def _role(text: str) -> tuple[str, str]:
@@ -505,16 +427,3 @@ def _role(text: str) -> tuple[str, str]:
     if not sign or not role.strip():
         raise typer.BadParameter(f"{text!r}: write role=column, such as exporter=Shipper", param_hint="--map")
     return role.strip(), column.strip()
-
-
-def _names(values: Sequence[str]) -> list[str]:
-    """The names given, also several in one option, as in `--from USA,GBR`; a firm's name may hold a comma and a space."""
-    return [name for value in values for name in re.split(r",(?!\s)", value) if name]
-
-
-def _products(values: Sequence[str] | None) -> Any:
-    return None if not values else values[0] if len(values) == 1 else list(values)
-
-
-def _value(choice: StrEnum | None) -> str | None:
-    return None if choice is None else choice.value

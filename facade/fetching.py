@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from chiptrail.asking import names
 
 if TYPE_CHECKING:
     from chiptrail.loaders.downloads import Limits, Progress
@@ -69,7 +70,7 @@ def comtrade(
     key = "" if preview else _key()
     with _shown("UN Comtrade") as (progress, last):
         file = client.fetch_comtrade(
-            out, reporters=_places(reporters), partners=_places(partners), products=_names(products), since=since, until=until,
+            out, reporters=_places(reporters), partners=_places(partners), products=names(products), since=since, until=until,
             flows=[flow.value for flow in flows], frequency=frequency.value, key=key, base=base or client.BASE,
             limits=_limits(max_rows or (client.ROWS_WITH_KEY if key else client.ROWS_OF_PREVIEW), per_second),
             refresh=refresh, progress=progress,
@@ -90,7 +91,7 @@ def comext(
 
     with _shown("Eurostat") as (progress, last):
         file = client.fetch_comext(
-            out, reporters=_names(reporters), partners=_places(partners), products=_names(products), since=since, until=until,
+            out, reporters=names(reporters), partners=_places(partners), products=names(products), since=since, until=until,
             flows=[flow.value for flow in flows], base=base or client.BASE,
             limits=_limits(max_rows or client.ROWS, per_second), refresh=refresh, progress=progress,
         )
@@ -117,14 +118,9 @@ def _limits(max_rows: int, per_second: float) -> "Limits":
     return Limits(max_rows=max_rows, per_second=per_second)
 
 
-def _names(values: Sequence[str]) -> list[str]:
-    """The names given, also several in one option, as in `--reporter KAZ,ARM`; a name may hold a comma and a space."""
-    return [name for value in values for name in re.split(r",(?!\s)", value) if name]
-
-
 def _places(values: Sequence[str]) -> list[str] | None:
-    names = _names(values)
-    return None if "all" in (name.casefold() for name in names) else names
+    given = names(values)
+    return None if "all" in (name.casefold() for name in given) else given
 
 
 @contextmanager
