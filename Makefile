@@ -1,4 +1,4 @@
-.PHONY: help report test check bench soak docs
+.PHONY: help report test check bench soak docs neo4j
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 SOURCES := $(shell find facade graphmodel loaders queries exporters -type f -not -path '*/__pycache__/*' -not -name '.*' | sort)
 
 help: ## show this list
-	@grep -hE '^[a-z]+:.*##' Makefile | awk -F':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9]+:.*##' Makefile | awk -F':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
 
 # The strict editable install links file by file, so a new or removed file needs a new install; an edit does not.
 $(READY): pyproject.toml $(VENV)/.files
@@ -21,6 +21,9 @@ FORCE:
 
 report: $(READY) ## set up, then write report.html from the bundled data
 	$(BIN)/chiptrail report --out report.html
+
+neo4j: $(READY) ## serve the bundled networks in Neo4j until Ctrl-C
+	$(BIN)/chiptrail neo4j serve --push bundled:firms --push bundled:countries
 
 test: $(READY) ## set up, then run all tests
 	$(BIN)/python -m pytest

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import database
 import files
 import generate
 import measures
@@ -44,13 +45,19 @@ def _measures(folder: Path, scale: float, seed: int) -> Rows:
 
 
 def _questions(folder: Path, scale: float, seed: int) -> Rows:
-    """Hubs and routes between two sets."""
-    flows, actors = round(500_000 * scale), round(20_000 * scale)
-    path = generate.write_shipments(folder, flows, actors, seed)
-    network, trades = files.covered(ct.load_tables(path)), script.load(path)
-    size = f"{actors:,} firms, {trades.groupby(['seller', 'buyer']).ngroups:,} pairs, {flows:,} shipments"
-    yield from _asked(files.hubs_entry(network, trades, size))
-    yield from _asked(routes.entries(network, trades, size))
+    """Hubs and routes between two sets; the peer of the routes lists every path, so these are asked of fewer shipments."""
+    for flows, ask in ((500_000, files.hubs_entry), (100_000, routes.entries)):
+        flows, actors = round(flows * scale), round(20_000 * scale)
+        path = generate.write_shipments(folder, flows, actors, seed)
+        network, trades = files.covered(ct.load_tables(path)), script.load(path)
+        size = f"{actors:,} firms, {trades.groupby(['seller', 'buyer']).ngroups:,} pairs, {flows:,} shipments"
+        yield from _asked(ask(network, trades, size))
+
+
+def _database(folder: Path, scale: float, seed: int) -> Rows:
+    """Neo4j: needs Java and Maven."""
+    path = generate.write_shipments(folder, round(200_000 * scale), round(2_000 * scale) + 60, seed)
+    yield from database.rows(ct.load_tables(path), folder)
 
 
 def _startup(folder: Path, scale: float, seed: int) -> Rows:
@@ -79,7 +86,8 @@ def _whole(folder: Path, scale: float, seed: int) -> Rows:
 
 
 GROUPS: dict[str, Callable[[Path, float, int], Rows]] = {
-    "files": _files, "views": _views, "measures": _measures, "questions": _questions, "startup": _startup, "whole": _whole,
+    "files": _files, "views": _views, "measures": _measures, "questions": _questions, "startup": _startup,
+    "database": _database, "whole": _whole,
 }
 
 

@@ -20,7 +20,7 @@ from chiptrail.graphmodel.schema import TABLES
 Step = Callable[[int, int], None]
 _BATCH = 5_000
 _N_TIERS = 5
-_ARROW = {"bool": "boolean", "int64": "long", "double": "double", "string": "string", "date32[day]": "date",
+_ARROW = {"bool": "boolean", "int64": "long", "double": "double", "string": "string", "large_string": "string", "date32[day]": "date",
           "timestamp[us]": "localdatetime"}
 
 
@@ -184,7 +184,7 @@ def write_import_files(network: TradeNetwork, folder: str | Path, *, network_id:
     target.mkdir(parents=True, exist_ok=True)
     about = about_network(network) | {"network_id": checked_id(network_id), "key": node_key("network", network_id), "complete": True}
     parts = [Part("network", (MARK, "Network"), "", pd.DataFrame([about])), *graph_parts(network)]
-    arguments = ["database", "import", "full", "--multiline-fields=true", "--overwrite-destination=true"]
+    arguments = ["database", "import", "full"]
     for i, part in enumerate(parts):
         if part.rows.empty:
             continue
@@ -192,7 +192,8 @@ def write_import_files(network: TradeNetwork, folder: str | Path, *, network_id:
         _write_part(part, path, network_id)
         names = ":".join(part.labels) if part.labels else part.type
         arguments.append(f"--{'relationships' if part.type else 'nodes'}={names}={path.resolve()}")
-    return [*arguments, "neo4j"]
+    arguments.append(f"--report-file={target.resolve() / 'import.report'}")
+    return [*arguments, "--multiline-fields=true", "--overwrite-destination=true", "neo4j"]
 
 
 def constraints(parts: Sequence[Part]) -> list[str]:

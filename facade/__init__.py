@@ -15,9 +15,12 @@ _HOME = {
     "InputError": "graphmodel.errors",
     "NotComparableError": "graphmodel.errors",
     "UnknownNameError": "graphmodel.errors",
+    "Database": "graphmodel.database",
     "ValidationError": "graphmodel.errors",
     "product_lists": "graphmodel.products",
     "read_concordance": "graphmodel.hs",
+    "pull_neo4j": "loaders.neo4j",
+    "stored_networks": "loaders.neo4j",
     "load_bundled": "loaders.bundled",
     "policy_events": "loaders.bundled",
     "published_figures": "loaders.bundled",
@@ -45,6 +48,10 @@ _HOME = {
     "export_gexf": "exporters.graph_files",
     "export_graphml": "exporters.graph_files",
     "export_html": "exporters.html",
+    "clear_neo4j": "exporters.neo4j",
+    "push_neo4j": "exporters.neo4j",
+    "push_scores": "exporters.neo4j",
+    "write_import_files": "exporters.neo4j",
     "write_report": "reporting",
     "write_table": "exporters.tables",
 }
@@ -55,7 +62,12 @@ if TYPE_CHECKING:
     from chiptrail.exporters.graph_files import export_gexf as export_gexf
     from chiptrail.exporters.graph_files import export_graphml as export_graphml
     from chiptrail.exporters.html import export_html as export_html
+    from chiptrail.exporters.neo4j import clear_neo4j as clear_neo4j
+    from chiptrail.exporters.neo4j import push_neo4j as push_neo4j
+    from chiptrail.exporters.neo4j import push_scores as push_scores
+    from chiptrail.exporters.neo4j import write_import_files as write_import_files
     from chiptrail.exporters.tables import write_table as write_table
+    from chiptrail.graphmodel.database import Database as Database
     from chiptrail.graphmodel.errors import ChiptrailError as ChiptrailError
     from chiptrail.graphmodel.errors import InputError as InputError
     from chiptrail.graphmodel.errors import NotComparableError as NotComparableError
@@ -77,6 +89,8 @@ if TYPE_CHECKING:
     from chiptrail.loaders.mentions import mentions_in as mentions_in
     from chiptrail.loaders.mentions import read_labelled as read_labelled
     from chiptrail.loaders.mentions import read_parts as read_parts
+    from chiptrail.loaders.neo4j import pull_neo4j as pull_neo4j
+    from chiptrail.loaders.neo4j import stored_networks as stored_networks
     from chiptrail.loaders.shipments import load_shipments as load_shipments
     from chiptrail.loaders.tables import load_tables as load_tables
     from chiptrail.queries.centrality import centrality as centrality

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chiptrail import fetching
+from chiptrail import fetching, neo4j_commands
 from chiptrail.asking import (
     AskConcept,
     Concept,
@@ -43,6 +43,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
                   help="Trace how controlled goods travel: transit hubs, routes and the evidence behind them.")
 
 app.add_typer(fetching.app, name="fetch")
+app.add_typer(neo4j_commands.app, name="neo4j")
 
 class Format(StrEnum):
     """Formats that `load` reads."""

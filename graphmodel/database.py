@@ -50,10 +50,11 @@ class Database:
         except Exception as error:
             raise self._told(error) from None
         try:
+            self._driver.verify_connectivity()  # a query alone would try for long where no server is
             self.run("RETURN 1")
-        except BaseException:
+        except Exception as error:
             self._driver.close()
-            raise
+            raise self._told(error) from None
 
     def __repr__(self) -> str:
         return f"<Database {self.name or '(home)'} at {self.uri}>"

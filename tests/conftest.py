@@ -4,8 +4,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from chiptrail.graphmodel.errors import ChiptrailError
 from chiptrail.graphmodel.network import TradeNetwork
 from chiptrail.graphmodel.periods import parse_period
+from chiptrail.neo4j_server import RELEASES, Server, prepare, serving
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -42,6 +44,53 @@ def pytest_sessionfinish(exitstatus):
         lines = ["# Soak", "", "Written by `make soak` when every campaign passed. The tests run a seeded twentieth of each.", "",
                  "| campaign | seeds tried |", "|---|---|", *(f"| `{name}` | {n:,} |" for name, n in sorted(CAMPAIGNS)), ""]
         (ROOT / "docs" / "soak.md").write_text("\n".join(lines), encoding="utf-8")
+
+
+OWN_NEO4J = os.environ.get("CHIPTRAIL_TEST_NEO4J_URI")
+NEO4J = ["own"] if OWN_NEO4J else list(RELEASES)
+NEO4J_PASSED: set[str] = set()
+
+
+@pytest.fixture(scope="session", params=[pytest.param(release, marks=pytest.mark.neo4j, id=f"neo4j-{release}") for release in NEO4J])
+def neo4j_server(request, tmp_path_factory):
+    """A running Neo4j of each release in turn, or the user's own; tests that use it skip where none can be had, but not in CI."""
+    release = request.param
+    if OWN_NEO4J:
+        yield Server(release, OWN_NEO4J, "", None, None, os.environ.get("NEO4J_PASSWORD"), os.environ.get("NEO4J_USERNAME", "neo4j"))
+        return
+    neo4j_ready(release)
+    with serving(release, tmp_path_factory.mktemp("neo4j") / "server", password="a password for tests", heap="512m") as server:
+        yield server
+
+
+@pytest.fixture(scope="session", name="neo4j_ready")
+def neo4j_ready_fixture():
+    """A function that skips the test where a release of Neo4j cannot be run here, and fails it in CI."""
+    return neo4j_ready
+
+
+def neo4j_ready(release):
+    try:
+        prepare(release)
+    except ChiptrailError as error:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"Neo4j must run in CI: {error}")
+        pytest.skip(str(error))
+
+
+def pytest_runtest_logreport(report):
+    if report.when == "call" and report.passed:
+        NEO4J_PASSED.update(release for release in NEO4J if f"neo4j-{release}" in report.nodeid)
+
+
+@pytest.hookimpl(specname="pytest_sessionfinish")
+def pytest_neo4j_was_tested(session, exitstatus):
+    """In CI, a run of all tests fails unless tests passed on each release of Neo4j."""
+    config = session.config
+    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and not (config.option.markexpr or config.option.keyword)
+    if os.environ.get("CI") == "true" and whole and exitstatus == 0 and (lacking := set(NEO4J) - NEO4J_PASSED):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        config.get_terminal_writer().line(f"\nno test passed on Neo4j {', '.join(sorted(lacking))}", red=True)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -12,16 +12,17 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 
-NAMES = ("run", "entry", "files", "views", "measures", "routes", "whole", "startup", "generate", "script")
+NAMES = ("run", "database", "entry", "files", "views", "measures", "routes", "whole", "startup", "generate", "script")
 QUESTIONS = {
     "files": ("load a file", "build the graph", "transit hubs of a year", "ten best routes, 3 legs"),
     "views": ("view of the network",),
     "measures": ("PageRank", "components", "closeness by value", "betweenness, exact", "communities"),
     "questions": ("transit hubs of a year", "10 best routes", "100 best routes", "10 routes of fewest legs", "10 earliest routes"),
     "startup": ("chiptrail --help",),
+    "database": ("chiptrail neo4j push", "a MERGE for each row", "files and neo4j-admin import"),
     "whole": ("read and aggregate", "load, hubs, routes"),
 }
-SCALES = {"files": 0.01, "views": 0.01, "measures": 0.01, "questions": 0.005, "startup": 1.0, "whole": 0.0005}
+SCALES = {"files": 0.01, "views": 0.01, "measures": 0.01, "questions": 0.005, "startup": 1.0, "database": 0.01, "whole": 0.0005}
 
 
 @pytest.fixture
@@ -42,10 +43,13 @@ def test_every_group_is_asked(bench: ModuleType) -> None:
         assert page.count(f"<!-- {group}: begin -->") == page.count(f"<!-- {group}: end -->") == 1
 
 
-@pytest.mark.parametrize("group", QUESTIONS)
+@pytest.mark.parametrize("group", [pytest.param(group, marks=pytest.mark.neo4j) if group == "database" else group for group in QUESTIONS])
 def test_answers_agree_and_the_page_is_written(
-    bench: ModuleType, group: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    bench: ModuleType, group: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    neo4j_ready: Callable[[str], None],
 ) -> None:
+    if group == "database":
+        neo4j_ready("5.26")
     monkeypatch.setattr(importlib.import_module("entry"), "REPEATS", 1)
     page = tmp_path / "page.md"
     page.write_text(f"before\n<!-- {group}: begin -->\nold\n<!-- {group}: end -->\nafter\n", encoding="utf-8")

@@ -9,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+NEO4J = ROOT / "notebooks" / "03_neo4j.ipynb"
 NUMBERS = {
     "01_first_look.ipynb": """
 import json
@@ -38,6 +39,17 @@ print(json.dumps({
     "page": page.exists(),
 }))
 """,
+    "03_neo4j.ipynb": """
+import json
+print(json.dumps({
+    "trades": int(counts.set_index("what").loc["TRADED", "n"]),
+    "firms": reaches.groupby("relation")["from_name"].nunique().to_dict(),
+    "newcomers": bool(newcomers["first_seen"].astype(str).ge("2022-02-24").all()),
+    "listed": len(listed),
+    "equal": bool(back.equals(firms)),
+    "page": page.exists(),
+}))
+""",
 }
 EXPECTED = {
     "01_first_look.ipynb": {
@@ -59,6 +71,14 @@ EXPECTED = {
         "mentions": ["customs.csv:2", "customs.csv:4", "customs.csv:7"],
         "shares": [0.5, 0.75, 1.25],  # 71,000 of 142,000; 60,000 of 80,000; 25,000.50 of 20,000
         "exceeds": 5000.5,
+        "page": True,
+    },
+    "03_neo4j.ipynb": {
+        "trades": 97,
+        "firms": {"makes the weapon": 1, "part found": 59, "sent to a maker": 2},
+        "newcomers": True,
+        "listed": 129,
+        "equal": True,
         "page": True,
     },
 }
@@ -88,8 +108,18 @@ def test_there_are_notebooks_and_each_has_its_numbers():
     assert {path.name for path in NOTEBOOKS} == set(NUMBERS) == set(EXPECTED)
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [path for path in NOTEBOOKS if path != NEO4J], ids=lambda path: path.stem)
 def test_notebook_runs_and_gives_its_numbers(path, tmp_path):
+    runs_and_gives_its_numbers(path, tmp_path)
+
+
+def test_notebook_of_neo4j_runs_and_gives_its_numbers(neo4j_server, tmp_path, monkeypatch):
+    for name, text in (("NEO4J_URI", neo4j_server.uri), ("NEO4J_USERNAME", neo4j_server.user), ("NEO4J_PASSWORD", neo4j_server.password)):
+        monkeypatch.setenv(name, text)
+    runs_and_gives_its_numbers(NEO4J, tmp_path)
+
+
+def runs_and_gives_its_numbers(path, tmp_path):
     notebook = executed(path, tmp_path, NUMBERS[path.name])
     assert json.loads(notebook.cells[-1].outputs[-1].text) == EXPECTED[path.name]
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]

@@ -1,0 +1,231 @@
+"""Push, clear, scores and import files, on a real server: nothing is lost, nothing of others is touched."""
+
+import csv
+import random
+import signal
+import subprocess
+import sys
+import time
+from itertools import pairwise
+
+import pandas as pd
+import pytest
+
+from chiptrail.exporters.neo4j import clear_neo4j, push_neo4j, push_scores, write_import_files
+from chiptrail.graphmodel.database import Database
+from chiptrail.graphmodel.errors import ChiptrailError, InputError
+from chiptrail.graphmodel.network import TradeNetwork, actor_id, concat
+from chiptrail.loaders.bundled import load_bundled
+from chiptrail.loaders.neo4j import pull_neo4j, stored_networks
+from chiptrail.neo4j_server import RELEASES, admin, serving
+from chiptrail.queries.hubs import transit_hubs
+
+HOSTILE = ["'}) DETACH DELETE n //", "<script>window.hacked = 1</script>", "`) MATCH (n) DETACH DELETE n",
+           'quo"te \\ and \\u0027', "two\nlines\r\n\t",
+           "drone 🛩️ 芯片 é", "long " * 2_000, "$rows", "{{ name }}"]
+TRADES_OF_LARGE = 200_000
+
+
+@pytest.fixture
+def database(neo4j_server):
+    """A database without any network, with data of the user's own that must outlive every test."""
+    with Database(neo4j_server.uri, user=neo4j_server.user, password=neo4j_server.password) as opened:
+        own = "MATCH (n) WHERE n.mine = 'own' RETURN n.name AS name, labels(n) AS labels, COUNT { (n)-[:TRADED]->() } AS out ORDER BY name"
+        opened.run("UNWIND ['KAZ', 'RUS'] AS name MERGE (:Company {mine: 'own', name: name, actor_id: name})")
+        opened.run("MATCH (a:Company {name: 'KAZ', mine: 'own'}), (b:Company {name: 'RUS', mine: 'own'}) "
+                   "MERGE (a)-[:TRADED {key: 'k'}]->(b)")
+        before = opened.run(own)
+        assert [row["out"] for row in before] == [1, 0]
+        yield opened
+        for name in stored_networks(opened)["network_id"]:
+            clear_neo4j(opened, name)
+        assert opened.run(own) == before
+        assert opened.run("MATCH (n:Chiptrail) RETURN count(*) AS n") == [{"n": 0}]
+
+
+def total(database):
+    [nodes], [edges] = (database.run(f"MATCH {what} RETURN count(*) AS n") for what in ("(n)", "()-[r]->()"))
+    return nodes["n"], edges["n"]
+
+
+def hostile(build):
+    actors = [{"actor_id": actor_id("company", "KAZ", name), "name": name, "kind": "company", "role": "unknown", "country": "KAZ"}
+              for name in HOSTILE] + [{"actor_id": "x" * 10_000, "name": "its id is long", "kind": "company", "role": "logistics"}]
+    ids = [actor["actor_id"] for actor in actors]
+    rows = [(seller, buyer, "8542", "2022", 1.0, {"goods": name, "x_`) //": name, "x_a:int": name, "case": name})
+            for (seller, buyer), name in zip(pairwise(ids), HOSTILE, strict=True)]
+    network = build(rows, level="firms", actors=actors)
+    listings = pd.DataFrame([{"actor_id": ids[0], "list_name": name, "citation": name, "source_id": "s", "record_ref": "l:2"}
+                             for name in HOSTILE])
+    return TradeNetwork(level="firms", actors=network.actors, trades=network.trades, listings=listings, sources=network.sources)
+
+
+def test_counts_and_parallel_trades(database, build):
+    network = build([("KAZ", "RUS", "8542", "2022", 10.0)] * 3 + [("KAZ", "ARM", "8542", "2022", None)])
+    steps = []
+    counts = push_neo4j(network, database, network_id="n", step=lambda done, total: steps.append((done, total)))
+    assert dict(counts.values.tolist()) == {"Chiptrail": 5, "Country": 3, "Network": 1, "Source": 1, "TRADED": 4, "SUPPLIES": 2}
+    assert steps[-1] == (10, 10)
+    assert database.run("MATCH (:Country {actor_id: 'KAZ'})-[r:TRADED]->(:Country {actor_id: 'RUS'}) "
+                        "RETURN count(r) AS n, sum(r.value_usd) AS usd") == [{"n": 3, "usd": 30.0}]
+    assert database.run("MATCH ()-[r:TRADED]->(:Country {actor_id: 'ARM'}) RETURN r.value_usd IS NULL AS absent") == [{"absent": True}]
+
+
+def test_pushed_again_nothing_changes_though_every_row_is_written_again(database):
+    network = load_bundled("firms")
+    first = push_neo4j(network, database, network_id="n")
+    held = total(database)
+    database.run("MATCH (n:Network) SET n.complete = false")
+    pd.testing.assert_frame_equal(push_neo4j(network, database, network_id="n"), first)
+    assert total(database) == held
+    steps = []
+    push_neo4j(network, database, network_id="n", step=lambda *done: steps.append(done))
+    assert steps == []
+
+
+def test_a_push_puts_right_what_was_changed_or_lost(database, build):
+    network = build([("KAZ", "RUS", "8542", "2022", 10.0)] * 3)
+    push_neo4j(network, database, network_id="n")
+    database.run("MATCH ()-[r:TRADED {trade_id: 't00002'}]->() DELETE r")
+    database.run("MATCH ()-[r:TRADED {trade_id: 't00001'}]->() SET r.value_usd = 11, r.more = 1")
+    push_neo4j(network, database, network_id="n")
+    assert pull_neo4j(database, "n").equals(network)
+
+
+def test_what_does_not_belong_fails_loudly(database, build):
+    network = build([("KAZ", "RUS", "8542", "2022", 10.0)])
+    push_neo4j(network, database, network_id="n")
+    database.run("MATCH (a:Chiptrail {actor_id: 'KAZ'}), (b:Chiptrail {actor_id: 'RUS'}) "
+                 "CREATE (a)-[:TRADED {network_id: 'n', key: 'trades:other'}]->(b)")
+    with pytest.raises(ChiptrailError, match=r"not whole \(TRADED: 2 in place of 1\); clear it"):
+        push_neo4j(network, database, network_id="n")
+    assert stored_networks(database)["complete"].tolist() == [False]
+
+
+def test_another_network_under_the_same_id_is_refused_and_others_stay(database, build):
+    one, other = build([("KAZ", "RUS", "8542", "2022", 10.0)]), build([("KAZ", "RUS", "8542", "2022", 11.0)])
+    push_neo4j(one, database, network_id="one")
+    with pytest.raises(ChiptrailError, match="another network stands under the id 'one'"):
+        push_neo4j(other, database, network_id="one")
+    push_neo4j(other, database, network_id="other")
+    assert clear_neo4j(database, "one") == 4
+    assert stored_networks(database).values.tolist() == [["other", "countries", True, 2, 1]]
+    assert pull_neo4j(database, "other").equals(other)
+
+
+@pytest.mark.parametrize("name", ["", "x" * 101, "a\nb"])
+def test_an_id_that_is_none_is_refused(name, build):
+    with pytest.raises(InputError, match="cannot name a network"):
+        push_neo4j(build([("KAZ", "RUS", "8542", "2022", 10.0)]), None, network_id=name)
+
+
+def test_hostile_texts_arrive_unchanged_and_harm_nothing(database, build):
+    network = hostile(build)
+    for name in ("'}) DETACH DELETE n //", "`n`"):
+        push_neo4j(network, database, network_id=name)
+        assert pull_neo4j(database, name).equals(network)
+        assert {row["name"] for row in database.run("MATCH (n:Company {network_id: $id}) RETURN n.name AS name", id=name)} >= set(HOSTILE)
+
+
+def test_scores_are_properties_and_labels_and_replace_older_ones(database, build):
+    hubs = {"KAZ": 5.0, "ARM": 4.0, "TUR": 3.0, "ARE": 2.0, "CHN": 1.0}
+    legs = [("USA", hub, "8542", "2022", usd) for hub, usd in hubs.items()] + [(hub, "RUS", "8542", "2022", 9.0) for hub in hubs]
+    network = build(legs, coverage=[(place, "*", "*", "2022") for place in ("USA", *hubs)])
+    push_neo4j(network, database, network_id="n")
+    table = transit_hubs(network, origins=["USA"], destinations=["RUS"], concept="dispatched")
+    assert push_scores(database, table, network_id="n", prefix="hub", by="throughput_max_usd") == 5
+    found = "MATCH (n:Chiptrail) WHERE n.hub_throughput_max_usd IS NOT NULL RETURN n.actor_id AS id, n.hub_throughput_max_usd AS usd, " \
+            "[l IN labels(n) WHERE l STARTS WITH 'Score'] AS tier ORDER BY usd DESC"
+    assert [list(row.values()) for row in database.run(found)] == [
+        ["KAZ", 5.0, ["Score1"]], ["ARM", 4.0, ["Score2"]], ["TUR", 3.0, ["Score3"]], ["ARE", 2.0, ["Score4"]], ["CHN", 1.0, ["Score5"]]]
+    assert push_scores(database, table.tail(1), network_id="n", prefix="hub", by="throughput_max_usd") == 1
+    assert [list(row.values()) for row in database.run(found)] == [["CHN", 1.0, ["Score5"]]]
+    assert pull_neo4j(database, "n").equals(network)
+    with pytest.raises(InputError, match="not 'actor'"):
+        push_scores(database, table, network_id="n", prefix="actor", by="throughput_max_usd")
+
+
+def test_a_large_network_comes_back(database):
+    generator = random.Random(3)
+    n, names = TRADES_OF_LARGE, [f"company:KAZ:firm-{i}" for i in range(2_000)]
+    days = pd.to_datetime([f"2022-{1 + i % 12:02}-{1 + i % 28:02}" for i in range(n)])
+    trades = pd.DataFrame({
+        "trade_id": [f"t{i:07}" for i in range(n)], "seller_id": [names[int(2_000 * generator.random() ** 3)] for _ in range(n)],
+        "buyer_id": [names[int(2_000 * generator.random() ** 3)] for _ in range(n)], "period_start": days, "period_end": days,
+        "hs_code": generator.choices(["854231", "8541"], k=n), "value": [generator.random() * 1e6 for _ in range(n)], "currency": "USD",
+        "flow": "export", "partner_concept": "destination", "reported_by": "hand", "basis": "recorded", "source_id": "s",
+        "record_ref": [f"f.csv:{i}" for i in range(n)]})
+    actors = pd.DataFrame({"actor_id": names, "name": names, "kind": "company", "role": "unknown", "country": "KAZ"})
+    network = TradeNetwork(level="firms", actors=actors, trades=trades, sources=pd.DataFrame([{"source_id": "s", "title": "made"}]))
+    push_neo4j(network, database, network_id="large")
+    assert pull_neo4j(database, "large").equals(network)
+
+
+KILLED = """
+import sys
+from chiptrail.exporters.neo4j import push_neo4j
+from chiptrail.graphmodel.database import Database
+from chiptrail.loaders.bundled import load_bundled
+network = load_bundled("firms")
+with Database(sys.argv[1], user=sys.argv[2], password=sys.stdin.readline().strip()) as database:
+    print("begun", flush=True)
+    push_neo4j(network, database, network_id="killed")
+"""
+
+
+def test_a_push_killed_at_any_moment_is_completed_by_the_next(database, neo4j_server):
+    network, generator, cut = load_bundled("firms"), random.Random(11), 0
+    start = time.monotonic()
+    push_neo4j(network, database, network_id="killed")
+    seconds, whole = time.monotonic() - start, total(database)
+    for _ in range(10):
+        clear_neo4j(database, "killed")
+        process = subprocess.Popen([sys.executable, "-c", KILLED, neo4j_server.uri, neo4j_server.user], stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, text=True)
+        process.stdin.write(neo4j_server.password + "\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "begun\n"
+        time.sleep(generator.random() * seconds)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        cut += stored_networks(database)["complete"].tolist() != [True]
+        push_neo4j(network, database, network_id="killed")
+        assert total(database) == whole
+        assert pull_neo4j(database, "killed").equals(network)
+    assert cut >= 3
+
+
+@pytest.mark.neo4j
+@pytest.mark.parametrize("release", RELEASES)
+def test_files_for_neo4j_admin_make_the_same_graph(release, neo4j_ready, tmp_path, build):
+    neo4j_ready(release)
+    network, folder, password = concat([load_bundled("firms"), hostile(build)]), tmp_path / "server", "a password for tests"
+    with serving(release, folder, password=password, heap="512m"):
+        pass
+    admin(release, folder, *write_import_files(network, tmp_path / "files", network_id="n"))
+    with serving(release, folder, password=password, heap="512m") as server, Database(
+            server.uri, user=server.user, password=password) as opened:
+        held, steps = total(opened), []
+        push_neo4j(network, opened, network_id="n", step=lambda *done: steps.append(done))
+        assert steps == []
+        assert total(opened) == held
+        assert pull_neo4j(opened, "n").equals(network)
+
+
+def test_import_files_are_the_same_every_time_and_never_replace(tmp_path, build):
+    network = hostile(build)
+    written = []
+    for name in ("a", "b"):
+        write_import_files(network, tmp_path / name, network_id="n")
+        written.append({path.name: path.read_bytes() for path in sorted((tmp_path / name).iterdir())})
+    assert written[0] == written[1]
+    with open(tmp_path / "a" / "01-Company.csv", encoding="utf-8", newline="") as file:
+        assert next(csv.reader(file))[0] == "actor_id:string"
+    with pytest.raises(ChiptrailError, match="not empty"):
+        write_import_files(network, tmp_path / "a", network_id="n")
+
+
+def test_no_server_is_a_message(tmp_path):
+    for uri, advice in (("bolt://127.0.0.1:1", "is it running"), ("bolt+s://127.0.0.1:1", "does it speak TLS")):
+        with pytest.raises(ChiptrailError, match=advice):
+            Database(uri, user="neo4j", password="a secret")
