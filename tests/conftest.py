@@ -4,9 +4,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from chiptrail.graphmodel.database import Database
 from chiptrail.graphmodel.errors import ChiptrailError
 from chiptrail.graphmodel.network import TradeNetwork
 from chiptrail.graphmodel.periods import parse_period
+from chiptrail.loaders.neo4j import stored_networks
 from chiptrail.neo4j_server import RELEASES, Server, prepare, serving
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -56,7 +58,11 @@ def neo4j_server(request, tmp_path_factory):
     """A running Neo4j of each release in turn, or the user's own; tests that use it skip where none can be had, but not in CI."""
     release = request.param
     if OWN_NEO4J:
-        yield Server(release, OWN_NEO4J, "", None, None, os.environ.get("NEO4J_PASSWORD"), os.environ.get("NEO4J_USERNAME", "neo4j"))
+        own = Server(release, OWN_NEO4J, "", None, None, os.environ.get("NEO4J_PASSWORD"), os.environ.get("NEO4J_USERNAME", "neo4j"))
+        with Database(own.uri, user=own.user, password=own.password or "") as database:
+            if len(stored_networks(database)):
+                pytest.fail("the tests clear what they push: they need a database that holds no network of chiptrail")
+        yield own
         return
     neo4j_ready(release)
     with serving(release, tmp_path_factory.mktemp("neo4j") / "server", password="a password for tests", heap="512m") as server:
