@@ -32,6 +32,7 @@ SETTINGS = {
     "server.https.enabled": "false", "server.memory.pagecache.size": "128m", "dbms.usage_report.enabled": "false",
     "client.allow_telemetry": "false", "internal.server.bolt.thread_pool_shutdown_wait_time": "100ms",
 }
+_PORTS = range(20_000, 32_000)
 
 
 class Release(NamedTuple):
@@ -239,6 +240,8 @@ def serving(
     java, jar_folder = find_java(release), prepare(release)
     with _owned(release, folder) as lock:
         bolt, http = (_port_to_use(wished) for wished in (bolt_port, http_port))
+        if http == bolt:
+            raise ChiptrailError(f"bolt and Browser need a port each, not {bolt} for both; name another")
         _write_conf(release, folder, _addresses(bolt, http) | _tls(certificate, key))
         if not (folder / "data/databases/system").exists():
             password = password or secrets.token_urlsafe(12)
@@ -255,12 +258,15 @@ def serving(
 
 
 def free_port(wished: int = 0) -> int:
-    """The port wished for if it is free on this machine, else another one that is."""
-    for port in (wished, 0):
+    """The port wished for if it is free on this machine, else another one that is.
+
+    That one lies below those that the system gives to connections, of which one may take it before the server does.
+    """
+    for port in (*([wished] if wished else []), *(_PORTS.start + secrets.randbelow(len(_PORTS)) for _ in range(100))):
         with socket.socket() as tried, suppress(OSError):
             tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             tried.bind((HOST, port))
-            return int(tried.getsockname()[1])
+            return port
     raise ChiptrailError("no port is free on this machine")
 
 
