@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 
 from chiptrail.graphmodel.database import Database
 from chiptrail.graphmodel.errors import ChiptrailError, InputError
 from chiptrail.graphmodel.network import TradeNetwork
-from chiptrail.graphmodel.property_graph import MARK, Part, about_network, graph_parts, node_key
+from chiptrail.graphmodel.property_graph import LABELS, MARK, TYPES, Part, about_network, graph_parts, node_key
 from chiptrail.graphmodel.schema import TABLES
 
 Step = Callable[[int, int], None]
@@ -29,8 +30,9 @@ def push_neo4j(
 ) -> pd.DataFrame:
     """The counts of what stands in the database afterwards: `what` (labels or type), `n`.
 
-    Every row of every table becomes a node or relationship; see `docs/neo4j.md`. Pushing again changes nothing, and completes
-    a push that was cut off. Only nodes with the label `Chiptrail` and this `network_id` are touched.
+    Every row of every table becomes a node or relationship; see `docs/neo4j.md`. Pushing again completes a push that was cut off;
+    where the network stands whole, by counts, nothing is written. Only nodes with the label `Chiptrail` and this `network_id` are
+    touched; labels and properties that a user gave them stay.
 
     Parameters
     ----------
@@ -55,24 +57,24 @@ def push_neo4j(
     >>> push_neo4j(network, database, network_id="mine")  # doctest: +SKIP
     """
     about = about_network(network) | {"network_id": checked_id(network_id), "key": node_key("network", network_id)}
-    found = stored_network(database, network_id)
-    if found is not None and found.get("fingerprint") != about["fingerprint"]:
-        raise ChiptrailError(
-            f"another network stands under the id {network_id!r} in the database; give this one another id, or clear that one first"
-        )
     parts = list(graph_parts(network))
     for constraint in constraints(parts):
         database.run(constraint)
+    mark = f"MERGE (n:{MARK} {{network_id: $id, key: $about.key}}) ON CREATE SET n:Network, n = $about, n.complete = false "
+    [found] = database.run(f"{mark} RETURN n.fingerprint AS fingerprint, n.complete AS complete", id=network_id, about=about)
+    if found["fingerprint"] != about["fingerprint"]:
+        raise ChiptrailError(
+            f"another network stands under the id {network_id!r} in the database; give this one another id, or clear that one first"
+        )
     expected = _expected(parts)
-    if found is not None and found.get("complete") and _counted(database, network_id) == expected:
+    if found["complete"] and _counted(database, network_id) == expected:
         return _table(expected)
-    mark = f"MERGE (n:{MARK} {{network_id: $id, key: $about.key}}) SET n:Network, n = $about, n.complete = $complete"
+    mark += "SET n += $about, n.complete = $complete RETURN n.fingerprint AS fingerprint"
     database.run(mark, id=network_id, about=about, complete=False)
     done, total = 0, sum(len(part.rows) for part in parts)
     for part in parts:
         query = _merge_query(part)
-        for start in range(0, len(part.rows), _BATCH):
-            rows = part.records(start, start + _BATCH)
+        for rows in part.batches(_BATCH):
             database.run(query, id=network_id, rows=rows)
             done += len(rows)
             step(done, total)
@@ -89,7 +91,7 @@ def push_scores(database: Database, table: pd.DataFrame, *, network_id: str, pre
     """The number of actors that got scores: the numbers of a table of a query, as properties `prefix_column`.
 
     Each also gets one of the labels `Score1` (the largest fifth) to `Score5` by the rank of its value in `by`, for styles that
-    size nodes by label. Scores written before are taken away. A new push of the network takes them away too.
+    size nodes by label. Scores written before under the same prefix are taken away.
 
     Parameters
     ----------
@@ -105,17 +107,22 @@ def push_scores(database: Database, table: pd.DataFrame, *, network_id: str, pre
     Raises
     ------
     InputError
-        If the table has no such columns.
+        If the table has no such columns, or the prefix begins the name of a property of the network itself.
+    ChiptrailError
+        If the database has no such network.
 
     Notes
     -----
     A high score is a lead to check, not a finding; see the query's own cautions.
     """
     ids = next((str(name) for name in table if str(name).endswith("_id")), "")
-    taken = any(column.name.startswith(f"{prefix}_") for column in TABLES["actors"])
+    names = {column.name for columns in TABLES.values() for column in columns} | {"network_id", "own_columns"}
+    taken = any(name.startswith(f"{prefix}_") for name in names)
     if not ids or by not in table or taken or not re.fullmatch("[a-z][a-z0-9]+", prefix):
-        raise InputError(f"scores need a name that begins no column of actors (not {prefix[:40]!r}), and a table with an id of actors "
+        raise InputError(f"scores need a prefix that begins no column (not {prefix[:40]!r}), and a table with an id of actors "
                          f"and the column {by!r}; it has {', '.join(map(str, table))[:200]}")
+    if stored_network(database, network_id) is None:
+        raise ChiptrailError(f"the database holds no network {network_id!r}; push it first")
     numbers = table.select_dtypes("number")
     tier = np.ceil(table[by].rank(ascending=False, method="first") / table[by].count() * _N_TIERS)
     rows: list[dict[str, Any]] = [
@@ -123,7 +130,8 @@ def push_scores(database: Database, table: pd.DataFrame, *, network_id: str, pre
          "own": {f"{prefix}_{name}": None if pd.isna(value) else value for name, value in zip(numbers, values, strict=True)}}
         for identity, place, values in zip(table[ids], tier, numbers.astype(object).values.tolist(), strict=True)
     ]
-    old = database.run(f"MATCH (n:{MARK} {{network_id: $id}}) WITH n.key AS key, [k IN keys(n) WHERE k STARTS WITH $begin] AS names "
+    old = database.run(f"MATCH (n:{MARK} {{network_id: $id}}) WHERE n.actor_id IS NOT NULL "
+                       "WITH n.key AS key, [k IN keys(n) WHERE k STARTS WITH $begin] AS names "
                        "WHERE size(names) > 0 RETURN key, names", id=network_id, begin=f"{prefix}_")
     tiers = [f"Score{i + 1}" for i in range(_N_TIERS)]
     database.run(f"MATCH (n:{MARK} {{network_id: $id}}) WHERE n:{'|'.join(tiers)} REMOVE n:{':'.join(tiers)}", id=network_id)
@@ -149,6 +157,7 @@ def clear_neo4j(database: Database, network_id: str, *, step: Step = lambda done
         Called with the number of nodes and relationships removed, and of all.
     """
     ours = f"MATCH (n:{MARK} {{network_id: $id}})"
+    database.run(f"{ours} WHERE n:Network SET n.complete = false", id=network_id)
     [count] = database.run(f"{ours} OPTIONAL MATCH (n)-[r]->() RETURN count(DISTINCT n) AS nodes, count(r) AS edges", id=network_id)
     done, total = 0, count["nodes"] + count["edges"]
     # the node that says what the network is goes last, so that a clear cut off can be done again
@@ -179,6 +188,8 @@ def write_import_files(network: TradeNetwork, folder: str | Path, *, network_id:
     >>> write_import_files(network, "import", network_id="mine")  # doctest: +SKIP
     """
     target = Path(folder)
+    if "," in str(target.resolve()):
+        raise InputError(f"{target}: neo4j-admin takes no comma in the name of a folder; choose another")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise ChiptrailError(f"{target} exists and is not empty; choose another folder")
     target.mkdir(parents=True, exist_ok=True)
@@ -198,10 +209,8 @@ def write_import_files(network: TradeNetwork, folder: str | Path, *, network_id:
 
 def constraints(parts: Sequence[Part]) -> list[str]:
     """Cypher that makes the keys unique: of nodes with the label `Chiptrail`, and of each type of relationship among them."""
-    key = "IF NOT EXISTS FOR {} REQUIRE (x.network_id, x.key) IS UNIQUE"
-    types = sorted({part.type for part in parts if part.type})
-    return [f"CREATE CONSTRAINT chiptrail_key {key.format(f'(x:{MARK})')}",
-            *(f"CREATE CONSTRAINT chiptrail_{name.lower()}_key {key.format(f'()-[x:{name}]-()')}" for name in types)]
+    kinds = [f"(x:{MARK})", *(f"()-[x:{name}]-()" for name in sorted({part.type for part in parts if part.type}))]
+    return [f"CREATE CONSTRAINT IF NOT EXISTS FOR {kind} REQUIRE (x.network_id, x.key) IS UNIQUE" for kind in kinds]
 
 
 def stored_network(database: Database, network_id: str) -> dict[str, Any] | None:
@@ -228,9 +237,9 @@ def _merge_query(part: Part) -> str:
     if part.type:
         return (f"UNWIND $rows AS row MATCH (a:{MARK} {{network_id: $id, key: row.from_key}}) "
                 f"MATCH (b:{MARK} {{network_id: $id, key: row.to_key}}) MERGE (a)-[x:{part.type} {{network_id: $id, key: row.key}}]->(b) "
-                "SET x = row, x.network_id = $id, x.from_key = null, x.to_key = null")
+                "SET x += row, x.from_key = null, x.to_key = null")
     return (f"UNWIND $rows AS row MERGE (x:{MARK} {{network_id: $id, key: row.key}}) "
-            f"SET x = row, x.network_id = $id, x:{':'.join(part.labels)}")
+            f"SET x += row, x:{':'.join(part.labels)}")
 
 
 def _expected(parts: Sequence[Part]) -> Counter[str]:
@@ -244,11 +253,13 @@ def _expected(parts: Sequence[Part]) -> Counter[str]:
 
 
 def _counted(database: Database, network_id: str) -> Counter[str]:
-    """The same, as the database has it."""
-    nodes = database.run(f"MATCH (n:{MARK} {{network_id: $id}}) UNWIND labels(n) AS name RETURN name, count(*) AS n", id=network_id)
-    edges = database.run(f"MATCH (:{MARK} {{network_id: $id}})-[r {{network_id: $id}}]->() RETURN type(r) AS name, count(*) AS n",
-                         id=network_id)
-    return Counter({row["name"]: row["n"] for row in [*nodes, *edges] if not re.fullmatch(r"Score\d", row["name"])})
+    """The same, as the database has it; labels and types that a user added do not count."""
+    nodes = database.run(f"MATCH (n:{MARK} {{network_id: $id}}) UNWIND labels(n) AS name WITH name WHERE name IN $names "
+                         "RETURN name, count(*) AS n", id=network_id, names=LABELS)
+    types = [name for names in TYPES.values() for name in names]
+    edges = database.run(f"MATCH (:{MARK} {{network_id: $id}})-[r {{network_id: $id}}]->(:{MARK}) WHERE type(r) IN $names "
+                         "RETURN type(r) AS name, count(*) AS n", id=network_id, names=types)
+    return Counter({row["name"]: row["n"] for row in [*nodes, *edges]})
 
 
 def _table(counts: Counter[str]) -> pd.DataFrame:
@@ -261,8 +272,20 @@ def _write_part(part: Part, path: Path, network_id: str) -> None:
     special = {"from_key": ":START_ID", "to_key": ":END_ID"} | ({} if part.type else {"key": "key:ID"})
     header = []
     for field in table.schema:
+        if re.search(r'[\x00-\x1f"{}]', field.name):
+            raise InputError(f"table {part.table}, column {field.name[:40]!r}: neo4j-admin takes no such name; rename it")
         kind = "string" if pa.types.is_null(field.type) else _ARROW[str(field.type)]
         header.append(special.get(field.name, f"{field.name}:{kind}"))
     with open(path, "wb") as out:
         out.write((",".join('"' + name.replace('"', '""') + '"' for name in header) + "\n").encode())
-        pa.csv.write_csv(table, out, pa.csv.WriteOptions(include_header=False))
+        written = pa.table({name: _written(table[name]) for name in table.column_names})
+        pa.csv.write_csv(written, out, pa.csv.WriteOptions(include_header=False))
+
+
+def _written(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Times and infinite numbers as `neo4j-admin` reads them."""
+    if pa.types.is_timestamp(column.type):
+        return pc.strftime(column, format="%Y-%m-%dT%H:%M:%S")
+    if pa.types.is_floating(column.type) and pc.any(pc.is_inf(column)).as_py():
+        return pc.replace_substring(column.cast(pa.string()), "inf", "Infinity")
+    return column

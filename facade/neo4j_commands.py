@@ -97,7 +97,10 @@ def push(
     import chiptrail as ct
     from chiptrail import show
 
-    net, name = open_network(network), network_id or default_id(network)
+    given = {"--concept": concept, "--product": products, "--since": since, "--until": until}
+    for option in () if scores else (option for option, asked in given.items() if asked):
+        raise typer.BadParameter("belongs to the question of --scores; without it a network is pushed whole", param_hint=option)
+    net, name = open_network(network), default_id(network) if network_id is None else network_id
     if files is not None:
         if scores:
             raise typer.BadParameter("write them after the import, with another push", param_hint="--scores")
@@ -207,15 +210,19 @@ def queries(
     ready = ready_query(query)
     asked = parameters(ready, given or ())
     with _opened(uri, user, password, database) as opened:
-        stored = list(ct.stored_networks(opened)["network_id"])
+        complete = ct.stored_networks(opened).set_index("network_id")["complete"]
+        stored = list(complete.index)
         if network_id is None and len(stored) != 1:
             raise ct.InputError(f"the database holds {len(stored)} networks ({', '.join(stored)[:200]}); say which (--id)")
         if network_id is not None and network_id not in stored:
             raise ct.UnknownNameError("network in the database", network_id, stored, _known(stored))
 
+        if not complete[network_id or stored[0]]:
+            raise ct.ChiptrailError(f"a push or a clear of {network_id or stored[0]!r} was cut off; push it again before it is asked")
+
         def ask() -> "pd.DataFrame":
-            rows = opened.run(ready.text, **asked, network_id=network_id or stored[0])
-            return pd.DataFrame([{name: _told(cell) for name, cell in row.items() if name != GRAPH} for row in rows])
+            columns, rows = opened.answer(ready.text, **asked, network_id=network_id or stored[0])
+            return pd.DataFrame([[_told(cell) for cell in row] for row in rows], columns=columns).drop(columns=GRAPH, errors="ignore")
 
         def print_rows(table: "pd.DataFrame") -> None:
             for number, row in enumerate(table.head(top).to_dict("records"), start=1):
@@ -282,9 +289,16 @@ def push_shown(net: "TradeNetwork", opened: "Database", name: str) -> None:
     from chiptrail import show
 
     with counted(f"pushing {name}") as step:
-        counts = ct.push_neo4j(net, opened, network_id=name, step=step)
+        steps: list[int] = []
+
+        def stepped(done: int, total: int) -> None:
+            steps.append(done)
+            step(done, total)
+
+        counts = ct.push_neo4j(net, opened, network_id=name, step=stepped)
     found = ", ".join(f"{n:,} {what}" for what, n in zip(counts["what"], counts["n"], strict=True))
-    show.line(f"{show.plain(name)} in {opened!r}: {found}")
+    already = "" if steps else " (stood there already, by counts; nothing was written)"
+    show.line(f"{show.plain(name)} in {opened!r}{already}: {found}")
 
 
 @contextmanager
@@ -327,5 +341,5 @@ def _told(cell: Any) -> Any:
     if isinstance(cell, dict):
         return "; ".join(f"{name}: {_told(inner)}" for name, inner in cell.items())
     if isinstance(cell, list):
-        return "; ".join(str(_told(inner)) for inner in cell)
+        return "; ".join("–" if inner is None else str(_told(inner)) for inner in cell)
     return cell

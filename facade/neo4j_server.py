@@ -239,7 +239,8 @@ def serving(
         raise InputError("TLS needs a certificate and its key; give both")
     java, jar_folder = find_java(release), prepare(release)
     with _owned(release, folder) as lock:
-        bolt, http = (_port_to_use(wished) for wished in (bolt_port, http_port))
+        bolt = _port_to_use(bolt_port)
+        http = _port_to_use(http_port) if http_port else free_port(bolt + 1)
         if http == bolt:
             raise ChiptrailError(f"bolt and Browser need a port each, not {bolt} for both; name another")
         _write_conf(release, folder, _addresses(bolt, http) | _tls(certificate, key))

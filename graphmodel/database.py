@@ -3,7 +3,6 @@
 import re
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 from chiptrail.graphmodel.errors import ChiptrailError, InputError
 
@@ -44,7 +43,7 @@ class Database:
         self.name = database or None
         try:
             self._driver = GraphDatabase.driver(
-                uri, auth=(user, password), max_transaction_retry_time=_RETRY_SECONDS, connection_timeout=10.0,
+                self.uri, auth=(user, password), max_transaction_retry_time=_RETRY_SECONDS, connection_timeout=10.0,
                 notifications_min_severity="OFF", telemetry_disabled=True, user_agent="chiptrail",
             )
         except Exception as error:
@@ -73,9 +72,14 @@ class Database:
         ChiptrailError
             If the server, the query or the connection fails.
         """
+        names, rows = self.answer(query, **parameters)
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def answer(self, query: str, /, **parameters: Any) -> tuple[list[str], list[list[Any]]]:
+        """The names of the columns that a Cypher query gives, and its rows; as `run`, and with names where there is no row."""
         try:
-            found = self._driver.execute_query(query, parameters_=parameters, database_=self.name).records
-            return [{name: _python(value) for name, value in record.items()} for record in found]
+            found = self._driver.execute_query(query, parameters_=parameters, database_=self.name)
+            return list(found.keys), [[_python(value) for value in record.values()] for record in found.records]
         except Exception as error:
             raise self._told(error) from None
 
@@ -115,15 +119,11 @@ def _python(value: Any) -> Any:
 
 
 def _checked(uri: str) -> str:
-    """Scheme, host and port of an address; nothing of what may be secret."""
-    try:
-        parts = urlsplit(uri)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        raise InputError("the address of the server is not well-formed; write it as bolt://localhost:7687") from None
-    if parts.username or parts.password or "@" in parts.netloc:
+    """Scheme, host and port of an address; refuses anything more, which may be secret, without repeating it."""
+    if "@" in uri:
         raise InputError("leave user and password out of the server's address; give them by themselves")
-    if parts.scheme not in SCHEMES or not re.fullmatch(r"[\w.:-]+", host):
-        raise InputError(f"the address of the server must begin with one of {', '.join(f'{s}://' for s in SCHEMES)} and name a host, "
-                         "such as bolt://localhost:7687")
-    return f"{parts.scheme}://{host}" + (f":{port}" if port else "")
+    form = re.fullmatch(r"([a-z0-9+]+)://([\w.-]+|\[[0-9a-fA-F:]+\])(:\d{1,5})?/?", uri)
+    if not form or form[1] not in SCHEMES:
+        raise InputError(f"the address of the server must begin with one of {', '.join(f'{s}://' for s in SCHEMES)}, name a host and may "
+                         "name a port, such as bolt://localhost:7687")
+    return uri.rstrip("/")

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from chiptrail.graphmodel.aggregate import counted_once, flows
 from chiptrail.graphmodel.countries import country_name
 from chiptrail.graphmodel.errors import ChiptrailError, InputError
 from chiptrail.graphmodel.network import TradeNetwork, conform
-from chiptrail.graphmodel.schema import DATE, KEYS, REFERENCES, TABLES, TEXT
+from chiptrail.graphmodel.schema import DATE, FLAG, KEYS, REFERENCES, TABLES, TEXT
 
 MARK = "Chiptrail"
 FORMAT = "chiptrail graph 1"
@@ -29,9 +30,13 @@ NODE_TABLES = {"sources": "Source", "totals": "Total", "coverage": "Coverage"}
 """Tables whose rows become nodes of one label; actors have labels by kind and role."""
 ENDS = {"trades": ("seller_id", "buyer_id"), "links": ("from_id", "to_id"), "listings": ("actor_id", "list_name")}
 """Tables whose rows become relationships, and the columns that name the two ends."""
-TYPES = {"trades": ("TRADED",), "links": tuple(LINK_TYPES.values()), "listings": ("LISTED_ON",)}
-_MOST_KEY = 500
-_OWN = ("network_id", "key")
+TYPES = {"trades": ("TRADED",), "links": tuple(LINK_TYPES.values()), "listings": ("LISTED_ON",), "flows": ("SUPPLIES",),
+         "places": ("LOCATED_IN",), "cited": ("FROM_SOURCE",)}
+"""Types of relationships by table, also of those that are made for reading."""
+LABELS = (MARK, "Network", "WatchList", *KINDS.values(), *ROLES.values(), *NODE_TABLES.values())
+_MOST_KEY, _HASHED = 500, "sha256:"
+_CHARACTERS = 4_000_000
+_NULLABLE = ("boolean", *(f"{kind}{bits}" for kind in ("Int", "UInt") for bits in (8, 16, 32, 64)), "Float32", "Float64")
 
 
 @dataclass(frozen=True)
@@ -46,11 +51,19 @@ class Part:
     type: str
     rows: pd.DataFrame
 
-    def records(self, start: int, stop: int) -> list[dict[str, Any]]:
-        """Some rows as Python values."""
-        rows = self.rows.iloc[start:stop]
-        columns = [rows[name].tolist() for name in rows]
-        return [dict(zip(rows.columns, values, strict=True)) for values in zip(*columns, strict=True)]
+    def batches(self, most: int) -> Iterator[list[dict[str, Any]]]:
+        """The rows as Python values, so many at a time at most, and fewer where they hold long texts."""
+        columns = [self.rows[name].tolist() for name in self.rows]
+        batch: list[dict[str, Any]] = []
+        size = 0
+        for values in zip(*columns, strict=True):
+            batch.append(dict(zip(self.rows.columns, values, strict=True)))
+            size += sum(len(value) for value in values if isinstance(value, str))
+            if len(batch) == most or size > _CHARACTERS:
+                yield batch
+                batch, size = [], 0
+        if batch:
+            yield batch
 
 
 def graph_parts(network: TradeNetwork) -> Iterator[Part]:
@@ -107,21 +120,25 @@ def network_from(about: Mapping[str, Any], rows: Mapping[str, Sequence[Mapping[s
     Raises
     ------
     ChiptrailError
-        If the graph was written in another format.
+        If the graph was written in another format, or a value in it is not of its column's type.
     ValidationError
         If the rows break the data model.
     """
     if about.get("format") != FORMAT:
         raise ChiptrailError(f"the graph is of format {str(about.get('format'))[:40]!r}; this version reads {FORMAT!r}")
-    own = json.loads(about["own_columns"])
-    tables = {name: _table(name, rows[name], own.get(name, {})) for name in TABLES}
-    return TradeNetwork(level=about["level"], **tables)
+    try:
+        own = json.loads(about["own_columns"])
+        tables = {name: _table(name, rows[name], own.get(name, {})) for name in TABLES}
+        level = about["level"]
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ChiptrailError(f"the node Network was changed and cannot be read ({type(error).__name__}); push the network again") from None
+    return TradeNetwork(level=level, **tables)
 
 
 def node_key(table: str, identity: str) -> str:
     """The key of a node or relationship; a very long identity, which no index takes, gives way to its hash."""
-    if len(identity) > _MOST_KEY:
-        identity = "sha256:" + hashlib.sha256(identity.encode()).hexdigest()
+    if len(identity) > _MOST_KEY or identity.startswith(_HASHED):
+        identity = _HASHED + hashlib.sha256(identity.encode()).hexdigest()
     return f"{table}:{identity}"
 
 
@@ -145,7 +162,7 @@ def _made_relationships(network: TradeNetwork, tables: Mapping[str, pd.DataFrame
     table = flows(network).drop(columns="record_refs")
     rows = _properties(table, "flows").drop(columns=["seller_id", "buyer_id"])
     ends = [[node_key("actors", i) for i in table[end]] for end in ("seller_id", "buyer_id")]
-    keys = [node_key("flows", "\t".join(names)) for names in zip(table["seller_id"], table["buyer_id"], table["concept"], strict=True)]
+    keys = [node_key("flows", json.dumps(names)) for names in zip(table["seller_id"], table["buyer_id"], table["concept"], strict=True)]
     yield Part("flows", (), "SUPPLIES", rows.assign(key=keys, from_key=ends[0], to_key=ends[1]))
     seated = _seated(tables["actors"])
     known = _place_keys(tables["actors"])
@@ -192,6 +209,8 @@ def _properties(frame: pd.DataFrame, table: str) -> pd.DataFrame:
     known = {column.name for column in TABLES.get(table, ())}
     columns = {}
     for name in frame:
+        if "\0" in str(name):
+            raise InputError(f"table {table}, column {str(name)[:40]!r}: a property cannot be named so; rename it")
         values = frame[name]
         if name in known and values.dtype == TEXT:
             columns[str(name)] = _given(values)
@@ -205,14 +224,15 @@ def _python_values(values: pd.Series, where: str) -> list[Any]:
     kind, missing = values.dtype, values.isna().to_numpy()
     if pd.api.types.is_datetime64_dtype(kind):
         exact = values.astype(pd.api.types.pandas_dtype(DATE))
-        if not values[~missing].eq(exact[~missing]).all():
-            raise InputError(f"{where}: a property graph keeps microseconds, these times are finer; round them")
+        if not values[~missing].eq(exact[~missing]).all() or not exact[~missing].dt.year.between(1, 9999).all():
+            raise InputError(f"{where}: a property graph keeps microseconds of the years 1 to 9999; round these times, or make them text")
         days = bool(exact[~missing].eq(exact[~missing].dt.normalize()).all())
         found = [value.date() if days else value.to_pydatetime() for value in exact[~missing]]
         return _placed(found, missing)
-    held = pd.api.types.is_bool_dtype(kind) or pd.api.types.is_numeric_dtype(kind) or isinstance(kind, pd.StringDtype)
-    if not held or pd.api.types.is_complex_dtype(kind):
-        raise InputError(f"{where}: a property graph cannot hold values of type {kind}; make them text, numbers, flags or days")
+    plain = isinstance(kind, np.dtype) and kind.kind in "biuf" and kind.itemsize <= 8
+    if not plain and str(kind) not in (TEXT, *_NULLABLE):
+        raise InputError(f"{where}: a property graph cannot hold values of type {kind}; make them text (.astype('str')), numbers, "
+                         "flags or days")
     if pd.api.types.is_unsigned_integer_dtype(kind) and (values > np.iinfo(np.int64).max).any():
         raise InputError(f"{where}: {values.max()} is too large for a property graph; make it text")
     return _placed(values[~missing].tolist(), missing)
@@ -228,12 +248,25 @@ def _table(name: str, rows: Sequence[Mapping[str, Any]], own: Mapping[str, str])
     """A table of the network from the properties of its rows."""
     dtypes = {column.name: column.dtype for column in TABLES[name]} | dict(own)
     missing = {column.name: "" for column in TABLES[name] if column.dtype == TEXT}
-    columns = {}
-    for column, dtype in dtypes.items():
-        values = [row.get(column, missing.get(column)) for row in rows]
-        if dtype.startswith("datetime64"):
-            values = [None if value is None else np.datetime64(value, "us") for value in values]
-            columns[column] = pd.Series(values, dtype=DATE).astype(pd.api.types.pandas_dtype(dtype))
-        else:
-            columns[column] = pd.Series(values, dtype=object).astype(pd.api.types.pandas_dtype(dtype))
+    columns = {column: _column([row.get(column, missing.get(column)) for row in rows], dtype, f"table {name}, column {column}")
+               for column, dtype in dtypes.items()}
     return conform(pd.DataFrame(columns), name)
+
+
+def _column(values: list[Any], dtype: str, where: str) -> pd.Series:
+    """A column of this type; refuses a value that was put in its place and is of another."""
+    days = dtype.startswith("datetime64")
+    kinds: tuple[type, ...] = (date,) if days else (str,) if dtype == TEXT else (bool,) if dtype.startswith("bool") else (
+        (float, int) if dtype.lower().startswith("float") else (int,))
+    wrong = next((v for v in values if v is not None and (not isinstance(v, kinds) or (isinstance(v, bool) and bool not in kinds))), None)
+    lacking = None in values and (dtype == FLAG or dtype.startswith(("int", "uint")))
+    try:
+        if wrong is not None or lacking:
+            raise ValueError(f"not {str(wrong)[:40]!r}" if wrong is not None else "none is given")
+        if days:
+            values = [None if value is None else np.datetime64(value, "us") for value in values]
+            return pd.Series(values, dtype=DATE).astype(pd.api.types.pandas_dtype(dtype))
+        return pd.Series(values, dtype=object).astype(pd.api.types.pandas_dtype(dtype))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ChiptrailError(f"{where}: the graph must have a value of type {dtype} ({str(error)[:200]}); correct it in the database, or "
+                             "clear the network and push it again") from None

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from chiptrail.graphmodel.errors import ValidationError
-from chiptrail.graphmodel.schema import KEYS, LEVELS, REFERENCES, TABLES, TEXT, Column
+from chiptrail.graphmodel.schema import DATE, KEYS, LEVELS, REFERENCES, TABLES, TEXT, Column
 
 _HS = (r"(\d{2}|\d{4}|\d{6}|\d{8,12})?", "HS codes have 2, 4, 6 or 8 to 12 digits; did it lose a leading zero?")
 _PATTERNS = {
@@ -91,6 +91,8 @@ def _checks(table: str, column: Column) -> list:
     if column.values:
         allowed = set(column.values) | (set() if column.required else {""})
         checks.append(pa.Check(lambda s: s.isin(allowed), error=f"must be one of {', '.join(column.values)}"))
+    if column.dtype == DATE:
+        checks.append(pa.Check(lambda s: s.isna() | s.eq(s.dt.normalize()), error="must be a day without a time of day (.dt.normalize())"))
     if (table, column.name) in _PATTERNS:
         pattern, advice = _PATTERNS[table, column.name]
         checks.append(pa.Check(lambda s: s.str.fullmatch(pattern), error=advice))

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import pandas as pd
@@ -82,13 +83,58 @@ def test_pushed_again_nothing_changes_though_every_row_is_written_again(database
     assert steps == []
 
 
-def test_a_push_puts_right_what_was_changed_or_lost(database, build):
+def test_a_push_puts_right_what_was_lost(database, build):
     network = build([("KAZ", "RUS", "8542", "2022", 10.0)] * 3)
     push_neo4j(network, database, network_id="n")
     database.run("MATCH ()-[r:TRADED {trade_id: 't00002'}]->() DELETE r")
-    database.run("MATCH ()-[r:TRADED {trade_id: 't00001'}]->() SET r.value_usd = 11, r.more = 1")
+    database.run("MATCH ()-[r:TRADED {trade_id: 't00001'}]->() SET r.value_usd = 11, r.goods = 'made up', r.more = 1")
     push_neo4j(network, database, network_id="n")
     assert pull_neo4j(database, "n").equals(network)
+
+
+def test_labels_notes_and_relationships_of_the_user_stay(database, build):
+    network = build([("KAZ", "RUS", "8542", "2022", 10.0)])
+    push_neo4j(network, database, network_id="n")
+    database.run("MATCH (n:Chiptrail {actor_id: 'KAZ'}), (m:Chiptrail {actor_id: 'RUS'}) SET n:Watched, n.my_note = 'look' "
+                 "CREATE (n)-[:ASKED_ABOUT {network_id: 'n'}]->(m)")
+    for complete in (True, False):
+        database.run("MATCH (n:Network) SET n.complete = $complete", complete=complete)
+        push_neo4j(network, database, network_id="n")
+        assert database.run("MATCH (n:Watched)-[:ASKED_ABOUT]->() RETURN n.my_note AS note") == [{"note": "look"}]
+        assert pull_neo4j(database, "n").equals(network)
+
+
+def test_a_clear_cut_off_is_told_and_done_by_the_next(database):
+    push_neo4j(load_bundled("firms"), database, network_id="n")
+    with pytest.raises(KeyboardInterrupt):
+        clear_neo4j(database, "n", step=interrupted)
+    with pytest.raises(ChiptrailError, match="a push or a clear of 'n' was cut off"):
+        pull_neo4j(database, "n", accept_changes=True)
+    database.run("MATCH (n:Network) DETACH DELETE n")  # as a clear at the same time as a push may leave it
+    assert stored_networks(database)[["network_id", "complete"]].values.tolist() == [["n", False]]
+    clear_neo4j(database, "n")
+    assert stored_networks(database).empty
+
+
+def interrupted(done, total):
+    raise KeyboardInterrupt
+
+
+def test_of_two_networks_pushed_at_once_under_one_id_one_is_refused(database, neo4j_server, build):
+    networks = [build([("KAZ", "RUS", "8542", "2022", value)] * 300) for value in (1.0, 2.0)]
+
+    def push(network):
+        with Database(neo4j_server.uri, user=neo4j_server.user, password=neo4j_server.password) as own:
+            try:
+                return len(push_neo4j(network, own, network_id="n"))
+            except ChiptrailError as error:
+                return str(error)
+
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(push, networks))
+    [refused] = [result for result in results if isinstance(result, str)]
+    assert "another network stands under the id 'n'" in refused
+    assert pull_neo4j(database, "n").equals(networks[1 - results.index(refused)])
 
 
 def test_what_does_not_belong_fails_loudly(database, build):
@@ -140,8 +186,14 @@ def test_scores_are_properties_and_labels_and_replace_older_ones(database, build
     assert push_scores(database, table.tail(1), network_id="n", prefix="hub", by="throughput_max_usd") == 1
     assert [list(row.values()) for row in database.run(found)] == [["CHN", 1.0, ["Score5"]]]
     assert pull_neo4j(database, "n").equals(network)
-    with pytest.raises(InputError, match="not 'actor'"):
-        push_scores(database, table, network_id="n", prefix="actor", by="throughput_max_usd")
+    database.run("MATCH (n:Network) SET n.complete = false")
+    push_neo4j(network, database, network_id="n")
+    assert [list(row.values()) for row in database.run(found)] == [["CHN", 1.0, ["Score5"]]]
+    for prefix in ("actor", "network", "own", "rows", "hs", "x", "a b"):
+        with pytest.raises(InputError, match=f"not '{prefix}'"):
+            push_scores(database, table, network_id="n", prefix=prefix, by="throughput_max_usd")
+    with pytest.raises(ChiptrailError, match="holds no network 'other'"):
+        push_scores(database, table, network_id="other", prefix="hub", by="throughput_max_usd")
 
 
 @pytest.mark.soak
@@ -200,7 +252,12 @@ def test_a_push_killed_at_any_moment_is_completed_by_the_next(database, neo4j_se
 @pytest.mark.parametrize("release", RELEASES)
 def test_files_for_neo4j_admin_make_the_same_graph(release, neo4j_ready, tmp_path, build):
     neo4j_ready(release)
-    network, folder, password = concat([load_bundled("firms"), hostile(build)]), tmp_path / "server", "a password for tests"
+    odd = build([("KAZ", "RUS", "8542", "1890-03", 1e-300, {"x_float": value, "x_time": time, "x_flag": flag, "x_int": 2**53 + 1})
+                 for value, time, flag in ((float("inf"), pd.Timestamp("1890-03-01 05:00:00.000001"), True),
+                                           (float("-inf"), pd.NaT, False), (-0.0, pd.Timestamp("2022-03-01"), True))], level="firms")
+    networks = [load_bundled("firms"), hostile(build), TradeNetwork(
+        level="firms", actors=odd.actors, trades=odd.trades.assign(trade_id=[f"odd{i}" for i in range(3)]), sources=odd.sources)]
+    network, folder, password = concat(networks), tmp_path / "server", "a password for tests"
     with serving(release, folder, password=password, heap="512m"):
         pass
     admin(release, folder, *write_import_files(network, tmp_path / "files", network_id="n"))
@@ -224,9 +281,24 @@ def test_import_files_are_the_same_every_time_and_never_replace(tmp_path, build)
         assert next(csv.reader(file))[0] == "actor_id:string"
     with pytest.raises(ChiptrailError, match="not empty"):
         write_import_files(network, tmp_path / "a", network_id="n")
+    with pytest.raises(InputError, match="no comma"):
+        write_import_files(network, tmp_path / "a,b", network_id="n")
+    for name in ("x_a{b}", 'x_a"', "x_a\nb"):
+        with pytest.raises(InputError, match="takes no such name"):
+            write_import_files(build([("KAZ", "RUS", "8542", "2022", 1.0, {name: "1"})]), tmp_path / f"c{len(name)}", network_id="n")
 
 
 def test_no_server_is_a_message(tmp_path):
     for uri, advice in (("bolt://127.0.0.1:1", "is it running"), ("bolt+s://127.0.0.1:1", "does it speak TLS")):
-        with pytest.raises(ChiptrailError, match=advice):
+        with pytest.raises(ChiptrailError, match=advice) as told:
             Database(uri, user="neo4j", password="a secret")
+        assert "a secret" not in str(told.value)
+
+
+@pytest.mark.parametrize("uri", [
+    "bolt://neo4j:12345#a secret@host", "bolt://neo4j:123/a secret@host", "bolt://host:7687?token=a secret", "bolt://host/a secret",
+    "bolt://neo4j:a secret@host", "http://a secret", "a secret", "bolt://", "bolt://host:port"])
+def test_an_address_that_may_hold_a_secret_is_refused_without_it(uri):
+    with pytest.raises(InputError, match="address") as told:
+        Database(uri, user="neo4j", password="another")
+    assert "secret" not in str(told.value)

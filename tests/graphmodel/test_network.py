@@ -244,3 +244,9 @@ def test_different_names_have_different_ids():
     names = ["Alpha", "Alpha Ltd", "alpha-ltd", "日本", "日本電気", "-", "--"]
     assert len({actor_id("company", "USA", n) for n in names}) == len(names)
     assert actor_id("company", "USA", "Alpha") != actor_id("company", "GBR", "Alpha")
+
+
+def test_a_time_of_day_is_no_day(build):
+    with pytest.raises(ValidationError, match=r"trades\.period_end: must be a day without a time of day .*2022-03-01 05:00:00.* at hand\.csv:3"):
+        build([("KAZ", "RUS", "8542", "2022-03-01", 1.0), ("KAZ", "RUS", "8542", "2022-03-01", 1.0, {
+            "period_end": pd.Timestamp("2022-03-01 05:00")})])

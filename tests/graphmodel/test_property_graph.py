@@ -1,7 +1,9 @@
 """A network as nodes and relationships, and back, without a server: a store in memory that drops what is not given."""
 
 import datetime
+import itertools
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -39,7 +41,7 @@ def stored(network):
     """What a database would hold, by table: properties that are given, and the ends by the names of their columns."""
     nodes, rows = {}, {name: [] for name in TABLES}
     for part in graph_parts(network):
-        for record in part.records(0, len(part.rows)):
+        for record in itertools.chain.from_iterable(part.batches(7)):
             given = {name: value for name, value in record.items() if value is not None}
             if not part.type:
                 assert given["key"] not in nodes
@@ -87,10 +89,10 @@ def test_labels_say_kind_and_role_and_days_are_days(build):
     assert nodes["actors:KAZ"]["labels"] == ("Chiptrail", "Company", "EndUser")
     assert nodes["actors:USA"]["labels"] == ("Chiptrail", "Country")
     assert nodes["places:KAZ"] == {"key": "places:KAZ", "country": "KAZ", "name": "Kazakhstan", "labels": ("Chiptrail", "Country")}
-    seats = [part.records(0, 9) for part in graph_parts(network) if part.type == "LOCATED_IN"]
+    seats = [*itertools.chain(*(part.batches(9) for part in graph_parts(network) if part.type == "LOCATED_IN"))]
     assert seats == [[{"key": "actors:KAZ", "from_key": "actors:KAZ", "to_key": "places:KAZ"},
                       {"key": "actors:m", "from_key": "actors:m", "to_key": "actors:USA"}]]
-    [traded] = [part.records(0, 1)[0] for part in graph_parts(network) if part.type == "TRADED"]
+    [[traded]] = [batch for part in graph_parts(network) if part.type == "TRADED" for batch in part.batches(9)]
     assert traded["period_start"] == datetime.date(2022, 3, 1)
     assert (traded["concept"], traded["left_aside"], traded["case"]) == ("dispatched", None, None)
 
@@ -125,8 +127,12 @@ def test_a_change_of_any_value_changes_the_fingerprint(network):
     (pd.Series([b"x", b"y", b"z"]), "x_own: .* cannot hold values of type object"),
     (pd.Series(["a", "b", "a"], dtype="category"), "cannot hold values of type category"),
     (pd.Series([1j, 2j, 3j]), "cannot hold"),
+    (pd.Series([1.0, 2.0, 3.0], dtype="longdouble"), "cannot hold"),
+    (pd.Series([1.0, None, 3.0], dtype="double[pyarrow]"), "cannot hold"),
+    (pd.Series(["a", "b", "c"], dtype=pd.StringDtype("python")), "cannot hold"),
+    (pd.Series(np.array(["-0005-01-01"] * 3, dtype="datetime64[s]")), "years 1 to 9999"),
     (pd.Series([2**63, 1, 2], dtype="uint64"), "too large"),
-    (pd.Series(pd.to_datetime(["2022-01-01 00:00:00.000000001"] * 3)).astype("datetime64[ns]"), "finer"),
+    (pd.Series(pd.to_datetime(["2022-01-01 00:00:00.000000001"] * 3)).astype("datetime64[ns]"), "keeps microseconds"),
     (pd.Series(pd.to_datetime(["2022-01-01"] * 3)).dt.tz_localize("UTC"), "cannot hold"),
 ])
 def test_what_would_not_come_back_is_refused(network, values, message):
@@ -140,6 +146,38 @@ def test_long_identities_have_short_keys_of_their_own():
     one, other = "a" * 10_000, "a" * 9_999 + "b"
     assert len({node_key("actors", one), node_key("actors", other), node_key("sources", one)}) == 3
     assert max(len(node_key("actors", name)) for name in (one, other)) < 100
+
+
+def test_identities_that_look_like_hashes_or_joined_names_do_not_clash(build):
+    long = "a" * 10_000
+    hashed = node_key("actors", long).removeprefix("actors:")
+    assert node_key("actors", hashed) != node_key("actors", long)
+    network = build([("a\tb", "c", "8542", "2022", 1.0), ("a", "b\tc", "8542", "2022", 1.0)], level="firms")
+    [supplies] = [part.rows for part in graph_parts(network) if part.type == "SUPPLIES"]
+    assert supplies["key"].nunique() == 2
+
+
+def test_batches_are_smaller_where_texts_are_long(build):
+    network = build([("KAZ", "RUS", "8542", "2022", 1.0, {"goods": "x" * 1_000_000})] * 10)
+    [sizes] = [[len(batch) for batch in part.batches(5_000)] for part in graph_parts(network) if part.type == "TRADED"]
+    assert sum(sizes) == 10
+    assert max(sizes) == 4
+
+
+@pytest.mark.parametrize(("table", "column", "value"), [
+    ("sources", "rows_read", None), ("sources", "redistributable", "yes"), ("trades", "value_usd", "abc"), ("trades", "goods", ["a", "b"]),
+    ("trades", "period_start", "soon"), ("trades", "x_int", 2**40), ("trades", "x_flag", 1), ("actors", "name", 5)])
+def test_a_value_of_another_type_is_told_with_its_column(network, table, column, value):
+    rows = stored(network)[1]
+    rows[table][0][column] = value
+    with pytest.raises(ChiptrailError, match=f"table {table}, column {column}: the graph must have"):
+        network_from(about_network(network), rows)
+
+
+@pytest.mark.parametrize("change", [{"own_columns": "{"}, {"own_columns": None}, {"own_columns": "[1]"}])
+def test_a_changed_description_is_told(network, change):
+    with pytest.raises(ChiptrailError, match="node Network was changed"):
+        network_from(about_network(network) | change, stored(network)[1])
 
 
 def test_a_graph_of_another_format_is_refused():

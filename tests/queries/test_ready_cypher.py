@@ -359,6 +359,12 @@ def test_newcomers_are_the_firms_first_seen_since(ask):
     assert 0 < got["certain"].sum() < len(got)
 
 
+def test_newcomers_add_no_flow_twice(ask, build):
+    told = {"reported_by": "RUS", "flow": "import", "partner_concept": "origin"}
+    network = build([("a.KAZ", "b.RUS", "8542", "2022-05", 10.0), ("a.KAZ", "b.RUS", "8542", "2022-05", 12.0, told)], level="firms")
+    assert ask("newcomers", network)[["firm", "dispatched_usd"]].values.tolist() == [["a.KAZ", 10.0], ["b.RUS", 10.0]]
+
+
 def test_listed_trade_tells_before_from_after(ask):
     network, trades = trades_with_ends("firms")
     trades = trades[trades["left_aside"].eq("")]
