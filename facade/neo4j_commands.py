@@ -185,10 +185,14 @@ def queries(
                                                     "repeated.")] = None,
     page: Annotated[Path | None, typer.Option("--page", metavar="FILE", help="Write all queries as one page to copy from "
                                               "into Browser; as .zip to drop on its window.")] = None,
+    style: Annotated[Path | None, typer.Option("--style", metavar="FILE.grass", help="Write the style for Neo4j Browser, to drop on its "
+                                               "window.")] = None,
     top: Top = 25, json: Json = None, csv: Csv = None, xlsx: Xlsx = None, dta: Dta = None,
     uri: Uri = _URI, user: User = _USER, password: Password = None, database: Name = None,
 ) -> None:
-    """List the ready Cypher queries, run one, or write them as a page to paste into Browser."""
+    """List the ready Cypher queries, run one, or write them, and a style, for Neo4j Browser."""
+    from importlib.resources import files
+
     import pandas as pd
 
     import chiptrail as ct
@@ -199,8 +203,11 @@ def queries(
         asking = network_id or NETWORK_ID
         page.write_bytes(favourites_zip(asking) if page.suffix.lower() == ".zip" else favourites_page(asking).encode())
         show.line(f"{page} written")
+    if style is not None:
+        style.write_bytes(files("chiptrail.exporters").joinpath("templates", "neo4j.grass").read_bytes())
+        show.line(f"{style} written")
     if query is None:
-        for ready in ready_queries() if page is None else ():
+        for ready in ready_queries() if page is None and style is None else ():
             show.line(ready.name, style="bold")
             show.line(f"   {ready.answers}")
             for name, (default, meaning) in ready.parameters.items():

@@ -74,7 +74,8 @@ def test_ready_queries_are_listed_run_and_written(run, tmp_path):
         assert path.stem in listed
     rows = json.loads(run("queries", "overview", "--json", "-"))["records"]
     assert rows
-    run("queries", "--page", "favourites.cypher")
+    run("queries", "--page", "favourites.cypher", "--style", "chiptrail.grass")
+    assert "node.Manufacturer" in (tmp_path / "chiptrail.grass").read_text(encoding="utf-8")
     assert "MATCH" in (tmp_path / "favourites.cypher").read_text(encoding="utf-8")
     assert "did you mean 'overview'" in run("queries", "overviev", code=1)
     assert "unknown" in run("queries", "overview", "--id", "nothing", code=1)
