@@ -43,3 +43,4 @@ soak: $(READY) ## run the long campaigns in full
 docs: $(READY) ## write the data model page and the pictures
 	$(BIN)/python docs/make_data_model.py
 	$(BIN)/python docs/make_pictures.py
+	$(BIN)/python docs/make_browser_pictures.py
