@@ -247,6 +247,6 @@ def test_different_names_have_different_ids():
 
 
 def test_a_time_of_day_is_no_day(build):
-    with pytest.raises(ValidationError, match=r"trades\.period_end: must be a day without a time of day .*2022-03-01 05:00:00.* at hand\.csv:3"):
-        build([("KAZ", "RUS", "8542", "2022-03-01", 1.0), ("KAZ", "RUS", "8542", "2022-03-01", 1.0, {
-            "period_end": pd.Timestamp("2022-03-01 05:00")})])
+    late = {"period_end": pd.Timestamp("2022-03-01 05:00")}
+    with pytest.raises(ValidationError, match=r"trades\.period_end: must be a day without a time of day .*05:00:00.* at hand\.csv:3"):
+        build([("KAZ", "RUS", "8542", "2022-03-01", 1.0), ("KAZ", "RUS", "8542", "2022-03-01", 1.0, late)])
