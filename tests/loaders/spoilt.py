@@ -206,6 +206,11 @@ def records(content, errors="surrogateescape"):
     return rows or None
 
 
+def as_loaders_know(name):
+    """A column's name without regard to case, its bytes that are not UTF-8 as Latin-1."""
+    return re.sub("[\udc80-\udcff]", lambda lone: chr(ord(lone[0]) - 0xDC00), name).casefold()
+
+
 def readings(text):
     """The numbers that a text may mean, by a dot and by a comma before the decimals."""
     bare = re.sub(r"[\s'\u00a0\u202f]", "", text)
@@ -254,12 +259,14 @@ def faults(case, network, folder, name, form, rows):
         yield f"{n_read} rows read, {len(rows) - 1} in the file"
         return
     header = [cell.strip() for cell in rows[0]]
+    plain = [as_loaders_know(cell) for cell in header]
     for table in (trades, totals):
         for row in table.to_dict("records"):
             record = rows[int(row["record_ref"].removeprefix(f"{name}:")) - 1]
             names = [row["x_value_column"]] if "x_value_column" in row else value_columns
             names = [written for n in names for written in {n, n.upper(), n.encode("cp1251", "replace").decode("utf-8", "surrogateescape")}]
-            texts = [record[header.index(n)].strip() for n in names if n in header]
+            texts = [record[header.index(n)].strip() for n in names if n in header] or [
+                record[plain.index(as_loaders_know(n))].strip() for n in names if as_loaders_know(n) in plain]
             text = next(filter(None, texts), "")
             text = "" if case.startswith("comext") and text.lower() in CONFIDENTIAL else text
             times = 1_000 if case.startswith("baci") else 1
