@@ -264,9 +264,10 @@ def faults(case, network, folder, name, form, rows):
         for row in table.to_dict("records"):
             record = rows[int(row["record_ref"].removeprefix(f"{name}:")) - 1]
             names = [row["x_value_column"]] if "x_value_column" in row else value_columns
-            names = [written for n in names for written in {n, n.upper(), n.encode("cp1251", "replace").decode("utf-8", "surrogateescape")}]
-            texts = [record[header.index(n)].strip() for n in names if n in header] or [
-                record[plain.index(as_loaders_know(n))].strip() for n in names if as_loaders_know(n) in plain]
+            written = [(n, n.upper(), n.encode("cp1251", "replace").decode("utf-8", "surrogateescape")) for n in names]
+            places = [[header.index(n) for n in ways if n in header] or [plain.index(n) for n in map(as_loaders_know, ways) if n in plain]
+                      for ways in written]
+            texts = [record[place].strip() for same in places for place in same]
             text = next(filter(None, texts), "")
             text = "" if case.startswith("comext") and text.lower() in CONFIDENTIAL else text
             times = 1_000 if case.startswith("baci") else 1
