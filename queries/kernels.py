@@ -163,7 +163,7 @@ def communities(graph: Graph) -> np.ndarray:
         return labels
     rng = np.random.default_rng(_SEED)
     labels, best = _improved(graph, np.arange(n), None), -np.inf
-    while (reached := modularity(graph, labels)) > best + 1e-4:
+    while (reached := modularity(graph, labels)) > best + 1e-7:
         best, chosen = reached, labels
         labels = _improved(graph, labels, rng)
     tails = graph.tails()

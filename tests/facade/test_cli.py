@@ -61,7 +61,7 @@ def test_help_lists_every_command(run):
     assert code == 0
     assert [line.split()[0] for line in out[out.index("Commands:"):].splitlines()[1:] if line.strip()] == [
         "load", "info", "hubs", "routes", "centrality", "timeline", "tabulate", "reconcile", "map", "mentions", "export", "report",
-        "fetch"]
+        "fetch", "neo4j"]
     assert "Commands:" in run()[2]
     assert run("--version")[:2] == (0, "chiptrail 0.1.0\n")
 
