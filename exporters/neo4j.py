@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from chiptrail.graphmodel.schema import TABLES
 Step = Callable[[int, int], None]
 _BATCH = 5_000
 _N_TIERS = 5
+_TYPES = [name for names in TYPES.values() for name in names]
 _ARROW = {"bool": "boolean", "int64": "long", "double": "double", "string": "string", "large_string": "string", "date32[day]": "date",
           "timestamp[us]": "localdatetime"}
 
@@ -58,8 +59,8 @@ def push_neo4j(
     """
     about = about_network(network) | {"network_id": checked_id(network_id), "key": node_key("network", network_id)}
     parts = list(graph_parts(network))
-    for constraint in constraints(parts):
-        database.run(constraint)
+    for kind in (f"(x:{MARK})", *(f"()-[x:{name}]-()" for name in _TYPES)):
+        database.run(f"CREATE CONSTRAINT IF NOT EXISTS FOR {kind} REQUIRE (x.network_id, x.key) IS UNIQUE")
     mark = f"MERGE (n:{MARK} {{network_id: $id, key: $about.key}}) ON CREATE SET n:Network, n = $about, n.complete = false "
     [found] = database.run(f"{mark} RETURN n.fingerprint AS fingerprint, n.complete AS complete", id=network_id, about=about)
     if found["fingerprint"] != about["fingerprint"]:
@@ -121,7 +122,7 @@ def push_scores(database: Database, table: pd.DataFrame, *, network_id: str, pre
     if not ids or by not in table or taken or not re.fullmatch("[a-z][a-z0-9]+", prefix):
         raise InputError(f"scores need a prefix that begins no column (not {prefix[:40]!r}), and a table with an id of actors "
                          f"and the column {by!r}; it has {', '.join(map(str, table))[:200]}")
-    if stored_network(database, network_id) is None:
+    if not database.run(f"MATCH (n:{MARK}:Network {{network_id: $id}}) RETURN n.key", id=network_id):
         raise ChiptrailError(f"the database holds no network {network_id!r}; push it first")
     numbers = table.select_dtypes("number")
     tier = np.ceil(table[by].rank(ascending=False, method="first") / table[by].count() * _N_TIERS)
@@ -207,19 +208,6 @@ def write_import_files(network: TradeNetwork, folder: str | Path, *, network_id:
     return [*arguments, "--multiline-fields=true", "--overwrite-destination=true", "neo4j"]
 
 
-def constraints(parts: Sequence[Part]) -> list[str]:
-    """Cypher that makes the keys unique: of nodes with the label `Chiptrail`, and of each type of relationship among them."""
-    kinds = [f"(x:{MARK})", *(f"()-[x:{name}]-()" for name in sorted({part.type for part in parts if part.type}))]
-    return [f"CREATE CONSTRAINT IF NOT EXISTS FOR {kind} REQUIRE (x.network_id, x.key) IS UNIQUE" for kind in kinds]
-
-
-def stored_network(database: Database, network_id: str) -> dict[str, Any] | None:
-    """What the database says of a network: format, level, fingerprint, whether it is complete; None if it has none."""
-    rows = database.run(f"MATCH (n:{MARK} {{network_id: $id, key: $key}}) RETURN properties(n) AS about", id=network_id,
-                        key=node_key("network", network_id))
-    return rows[0]["about"] if rows else None
-
-
 def checked_id(network_id: str) -> str:
     """The id of a network in a database, refused if it is none.
 
@@ -242,7 +230,7 @@ def _merge_query(part: Part) -> str:
             f"SET x += row, x:{':'.join(part.labels)}")
 
 
-def _expected(parts: Sequence[Part]) -> Counter[str]:
+def _expected(parts: list[Part]) -> Counter[str]:
     """Nodes by label and relationships by type that a network has in a database."""
     counts = Counter({MARK: 1, "Network": 1})
     for part in parts:
@@ -256,9 +244,8 @@ def _counted(database: Database, network_id: str) -> Counter[str]:
     """The same, as the database has it; labels and types that a user added do not count."""
     nodes = database.run(f"MATCH (n:{MARK} {{network_id: $id}}) UNWIND labels(n) AS name WITH name WHERE name IN $names "
                          "RETURN name, count(*) AS n", id=network_id, names=LABELS)
-    types = [name for names in TYPES.values() for name in names]
     edges = database.run(f"MATCH (:{MARK} {{network_id: $id}})-[r {{network_id: $id}}]->(:{MARK}) WHERE type(r) IN $names "
-                         "RETURN type(r) AS name, count(*) AS n", id=network_id, names=types)
+                         "RETURN type(r) AS name, count(*) AS n", id=network_id, names=_TYPES)
     return Counter({row["name"]: row["n"] for row in [*nodes, *edges]})
 
 

@@ -24,6 +24,7 @@ SMALL_EDGES = 10_000
 _PART = 128
 _THREADS = 8
 _SEED = 0
+_RESTART_EDGES = 150_000
 
 
 class Graph(NamedTuple):
@@ -152,7 +153,8 @@ def communities(graph: Graph) -> np.ndarray:
     Small graphs: Louvain's method as in networkx, with a fixed seed. Others: nodes are moved as in Louvain's method, the
     communities are divided again within themselves, and the parts are the nodes of a coarser graph, treated likewise (after Traag,
     Waltman and van Eck 2019, doi 10.1038/s41598-019-41695-z); all is repeated, in another order of nodes, until the modularity
-    stops rising. No step lowers it. What is not connected inside is divided in the end.
+    stops rising. No step lowers it. The best of several starts is taken, of fewer where the graph is large and chance weighs less.
+    What is not connected inside is divided in the end.
     """
     n = len(graph.indptr) - 1
     if len(graph.indices) <= 2 * SMALL_EDGES:
@@ -161,11 +163,14 @@ def communities(graph: Graph) -> np.ndarray:
         for number, group in enumerate(found):
             labels[list(group)] = number
         return labels
-    rng = np.random.default_rng(_SEED)
-    labels, best = _improved(graph, np.arange(n), None), -np.inf
-    while (reached := modularity(graph, labels)) > best + 1e-7:
-        best, chosen = reached, labels
-        labels = _improved(graph, labels, rng)
+    rng, best = np.random.default_rng(_SEED), -np.inf
+    for _ in range(min(4, 1 + _RESTART_EDGES // len(graph.indices))):
+        labels, before = _improved(graph, np.arange(n), rng), -np.inf
+        while (reached := modularity(graph, labels)) > before + 1e-7:
+            before = reached
+            if reached > best:
+                best, chosen = reached, labels
+            labels = _improved(graph, labels, rng)
     tails = graph.tails()
     inside = chosen[tails] == chosen[graph.indices]
     return components(graph_of(tails[inside], graph.indices[inside], graph.values[inside], n), strong=False)
@@ -178,13 +183,12 @@ def modularity(graph: Graph, labels: np.ndarray) -> float:
     return float(inside / twice - ((np.bincount(labels, weights=_strength(graph)) / twice) ** 2).sum())
 
 
-def _improved(graph: Graph, labels: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
-    """Labels of a division whose modularity is no lower; nodes come in an order by chance, or as they are."""
+def _improved(graph: Graph, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Labels of a division whose modularity is no lower; nodes come in an order by chance."""
     from chiptrail.queries import compiled
 
     n = len(labels)
-    order = rng.permutation(n) if rng else np.arange(n)
-    strength, everywhere = _strength(graph), np.zeros(n, np.int64)
+    order, strength, everywhere = rng.permutation(n), _strength(graph), np.zeros(n, np.int64)
     labels = labels.copy()
     compiled.settle(*graph, strength, order, everywhere, labels)
     labels = _compact(labels)

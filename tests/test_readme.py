@@ -1,7 +1,9 @@
 """What the README shows is what a reader gets: its commands run, its output is real, its Python lines work."""
 
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -28,9 +30,23 @@ def test_there_are_commands_to_try():
     assert shutil.which("chiptrail", path=str(Path(sys.executable).parent))
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [command for command in COMMANDS if " serve " not in command])
 def test_commands_run(command, tmp_path):
     assert shell(command, tmp_path).strip()
+
+
+@pytest.mark.neo4j
+def test_the_server_starts_as_shown(neo4j_ready, tmp_path):
+    neo4j_ready("5.26")
+    [command] = [command for command in COMMANDS if " serve " in command]
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONUNBUFFERED": "1",
+                                "XDG_DATA_HOME": str(tmp_path)}
+    with subprocess.Popen(["sh", "-c", f"exec {command}"], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as serving:
+        try:
+            assert any(line.startswith("Neo4j Browser: http://127.0.0.1:") for line in serving.stdout)
+        finally:
+            serving.send_signal(signal.SIGINT)
+    assert serving.returncode == 0
 
 
 def test_the_session_shown_is_real(tmp_path):

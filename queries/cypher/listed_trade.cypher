@@ -25,5 +25,5 @@ RETURN listed.name AS listed, listed.actor_id AS listed_id, list.name AS list_na
        entry.listed_to AS listed_to, timing, CASE WHEN startNode(r) = listed THEN 'sells to' ELSE 'buys from' END AS side,
        other.name AS other, other.actor_id AS other_id, other.country AS other_country, r.goods AS goods,
        coalesce(r.hs_code, r.product_set) AS products, r.period_start AS first_date, r.period_end AS last_date,
-       r.value_usd AS value_usd, r.concept AS concept, r.basis AS basis, entry.citation AS citation, r.record_ref AS record_ref, source.title AS source,
-       source.url AS url, [listed, entry, list, r, other] AS graph
+       r.value_usd AS value_usd, r.concept AS concept, r.basis AS basis, entry.citation AS citation,
+       r.record_ref AS record_ref, source.title AS source, source.url AS url, [listed, entry, list, r, other] AS graph

@@ -1,6 +1,6 @@
 // Newcomers: which firms are first seen in trade on or after a day?
 // A firm is seen from the first day of its earliest record on. `certain` is false if a record without a start may be earlier.
-// `dispatched_usd` adds known values of what was dispatched; the same goods told by customs origin are no part of it.
+// `dispatched_usd` adds known values of what was dispatched. The same goods told by customs origin are no part of it.
 // Caution: first seen in these records is not founded: a firm may have traded before where no source looked. A lead, not a finding.
 //
 // :param network_id => "bundled-firms"  id of the network in the database

@@ -26,5 +26,5 @@ LIMIT toInteger($limit)
 OPTIONAL MATCH (source:Chiptrail:Source {network_id: $network_id, source_id: r.source_id})
 RETURN weapon.name AS weapon, relation, from.name AS from_name, from.country AS from_country, to.name AS to_name,
        r.n_parts AS n_parts, r.goods AS goods, coalesce(r.hs_code, r.product_set) AS products, r.period_start AS first_date,
-       r.period_end AS last_date, r.value_usd AS value_usd, r.concept AS concept, r.basis AS basis, r.case AS case, r.record_ref AS record_ref,
-       source.title AS source, source.url AS url, [from, r, to] AS graph
+       r.period_end AS last_date, r.value_usd AS value_usd, r.concept AS concept, r.basis AS basis, r.case AS case,
+       r.record_ref AS record_ref, source.title AS source, source.url AS url, [from, r, to] AS graph

@@ -122,10 +122,8 @@ def trade_like(seed, n=1500, m=12_000):
 
 
 @pytest.mark.soak
-def test_communities_reach_the_modularity_of_networkx(campaign, monkeypatch):
-    """Both are heuristics: on a single graph either may be ahead by a trifle, on the whole ours is not behind."""
+def test_communities_have_no_lower_modularity_than_networkx(campaign, monkeypatch):
     monkeypatch.setattr(kernels, "SMALL_EDGES", -1)
-    ahead = []
     for seed in campaign(100):
         graph = trade_like(seed)
         made = nx.Graph(networkx_of(graph))
@@ -134,9 +132,7 @@ def test_communities_reach_the_modularity_of_networkx(campaign, monkeypatch):
         reached = kernels.modularity(graph, labels)
         groups = [set(np.flatnonzero(labels == label).tolist()) for label in set(labels)]
         assert reached == pytest.approx(nx.community.modularity(made, groups))
-        ahead.append(reached - nx.community.modularity(made, asked))
-    assert min(ahead) > -1e-3
-    assert np.mean(ahead) >= 0
+        assert reached >= nx.community.modularity(made, asked) - 1e-12, seed
 
 
 @pytest.mark.soak
