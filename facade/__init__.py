@@ -35,6 +35,7 @@ _HOME = {
     "mentions_in": "loaders.mentions",
     "read_labelled": "loaders.mentions",
     "read_parts": "loaders.mentions",
+    "simulate": "loaders.simulated",
     "centrality": "queries.centrality",
     "communities": "queries.communities",
     "components": "queries.communities",
@@ -92,6 +93,7 @@ if TYPE_CHECKING:
     from chiptrail.loaders.neo4j import pull_neo4j as pull_neo4j
     from chiptrail.loaders.neo4j import stored_networks as stored_networks
     from chiptrail.loaders.shipments import load_shipments as load_shipments
+    from chiptrail.loaders.simulated import simulate as simulate
     from chiptrail.loaders.tables import load_tables as load_tables
     from chiptrail.queries.centrality import centrality as centrality
     from chiptrail.queries.communities import communities as communities
