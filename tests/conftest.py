@@ -1,4 +1,5 @@
 import os
+import subprocess
 from pathlib import Path
 
 import pandas as pd
@@ -25,7 +26,9 @@ def shared() -> Path:
     return folder
 
 
-CAMPAIGNS: list[tuple[str, int]] = []
+SOAK_PAGE = ROOT / "docs" / "soak.md"
+CAMPAIGNS: dict[str, tuple[int, str]] = {}
+PASSED: set[str] = set()
 
 
 @pytest.fixture
@@ -34,18 +37,34 @@ def campaign(request):
 
     def seeds(full):
         chosen = range(full if os.environ.get("CHIPTRAIL_SOAK") else full // 20)
-        CAMPAIGNS.append((request.node.nodeid, len(chosen)))
+        CAMPAIGNS[request.node.nodeid] = (len(chosen), "")
         return chosen
 
     return seeds
 
 
-def pytest_sessionfinish(exitstatus):
-    """After a soak in which all passed, says in docs/soak.md what was run."""
-    if os.environ.get("CHIPTRAIL_SOAK") and exitstatus == 0 and CAMPAIGNS:
-        lines = ["# Soak", "", "Written by `make soak` when every campaign passed. The tests run a seeded twentieth of each.", "",
-                 "| campaign | seeds tried |", "|---|---|", *(f"| `{name}` | {n:,} |" for name, n in sorted(CAMPAIGNS)), ""]
-        (ROOT / "docs" / "soak.md").write_text("\n".join(lines), encoding="utf-8")
+@pytest.fixture
+def found(request):
+    """A function that puts what a campaign found beside it in docs/soak.md."""
+
+    def say(text):
+        CAMPAIGNS[request.node.nodeid] = (CAMPAIGNS[request.node.nodeid][0], text)
+
+    return say
+
+
+def pytest_sessionfinish():
+    """After a soak, in docs/soak.md: the campaigns that passed, beside those that passed in an earlier one."""
+    if not os.environ.get("CHIPTRAIL_SOAK") or not CAMPAIGNS:
+        return
+    git = subprocess.run(["git", "describe", "--always", "--dirty", "--abbrev=7"], cwd=ROOT, capture_output=True, text=True, check=True)
+    rows = {line.split("`")[1]: line for line in SOAK_PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| `")}
+    rows = {name: row for name, row in rows.items() if name not in CAMPAIGNS and (ROOT / name.split("::")[0]).is_file()}
+    rows |= {name: f"| `{name}` | {n:,} | {git.stdout.strip()} | {text} |" for name, (n, text) in CAMPAIGNS.items() if name in PASSED}
+    lines = ["# Soak", "", "Written by `make soak`: the campaigns whose latest full run passed, and the commit that ran. The tests run a "
+             "seeded twentieth of each.", "", "| campaign | seeds | commit | found |", "|---|---|---|---|",
+             *(rows[name] for name in sorted(rows)), ""]
+    SOAK_PAGE.write_text("\n".join(lines), encoding="utf-8")
 
 
 OWN_NEO4J = os.environ.get("CHIPTRAIL_TEST_NEO4J_URI")
@@ -86,6 +105,7 @@ def neo4j_ready(release):
 
 def pytest_runtest_logreport(report):
     if report.when == "call" and report.passed:
+        PASSED.add(report.nodeid)
         NEO4J_PASSED.update(release for release in NEO4J if f"neo4j-{release}" in report.nodeid)
 
 
