@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -13,6 +14,11 @@ from chiptrail.loaders.neo4j import stored_networks
 from chiptrail.neo4j_server import RELEASES, Server, prepare, serving
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_configure():
+    """Lets Ctrl-C reach the programs that tests start also where the tests run in the background, which ignores it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

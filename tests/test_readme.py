@@ -46,6 +46,7 @@ def test_the_server_starts_as_shown(neo4j_ready, tmp_path):
             assert any(line.startswith("Neo4j Browser: http://127.0.0.1:") for line in serving.stdout)
         finally:
             serving.send_signal(signal.SIGINT)
+            serving.wait(timeout=60)
     assert serving.returncode == 0
 
 
