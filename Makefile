@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+TESTS := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
 SOURCES := $(shell find facade graphmodel loaders queries exporters -type f -not -path '*/__pycache__/*' -not -name '.*' | sort)
 
 help: ## show this list
@@ -26,13 +27,13 @@ neo4j: $(READY) ## serve the bundled networks in Neo4j until Ctrl-C
 	$(BIN)/chiptrail neo4j serve --push bundled:firms --push bundled:countries
 
 test: $(READY) ## set up, then run all tests
-	$(BIN)/python -m pytest
+	$(TESTS)
 
 check: $(READY) ## lint, import contracts, types, then all tests
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(TESTS)
 
 bench: $(READY) ## compare speed with the pandas + networkx script a user would write
 	$(BIN)/python benchmarks/run.py

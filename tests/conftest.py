@@ -21,6 +21,14 @@ def pytest_configure():
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """One process alone runs the tests on Neo4j, so that each server starts once."""
+    for item in items:
+        if item.get_closest_marker("neo4j"):
+            item.add_marker(pytest.mark.xdist_group("neo4j"))
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of public data beside the project; tests that use it skip where it is absent, but not in CI."""
@@ -119,6 +127,8 @@ def pytest_runtest_logreport(report):
 def pytest_neo4j_was_tested(session, exitstatus):
     """In CI, a run of all tests fails unless tests passed on each release of Neo4j."""
     config = session.config
+    if hasattr(config, "workerinput"):
+        return
     whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and not (config.option.markexpr or config.option.keyword)
     if os.environ.get("CI") == "true" and whole and exitstatus == 0 and (lacking := set(NEO4J) - NEO4J_PASSED):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
