@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-TESTS := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
+TESTS := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4
 SOURCES := $(shell find facade graphmodel loaders queries exporters -type f -not -path '*/__pycache__/*' -not -name '.*' | sort)
 
 help: ## show this list

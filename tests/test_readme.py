@@ -36,7 +36,7 @@ def test_commands_run(command, tmp_path):
 
 
 @pytest.mark.neo4j
-def test_the_server_starts_as_shown(neo4j_ready, tmp_path):
+def test_the_neo4j_server_starts_as_shown(neo4j_ready, tmp_path):
     neo4j_ready("5.26")
     [command] = [command for command in COMMANDS if " serve " in command]
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONUNBUFFERED": "1",
