@@ -132,6 +132,8 @@ def simulate(seed: int, *, exact: bool = False, closure: bool = True, response: 
     closed = int(cast.hubs[0])
     share = float(structure.uniform(0.05, 0.95)) if response is None else response
     lost, moved = _close(chance, lots, cast, closed, share if closure else None)
+    if exact:
+        lots.declared[:] = -1
     legs = _legs(lots, cast, markup=0.0 if exact else 0.1, rng=chance)
     names = [tuple(cast.codes[i] for i in group) for group in (cast.hubs, cast.decoys, cast.donors)]
     return World(
