@@ -17,6 +17,7 @@ SAMPLES = {
     "load_baci": ("BACI_HS17_Y2022_V202601.csv", "j"),
     "load_comext": ("comext_long.csv", "reporter"),
     "load_comtrade": ("comtrade_47.csv", "reporterCode"),
+    "load_mirror_totals": ("mirror_totals.csv", "REPORTER"),
     "load_shipments": ("shipments.csv", "exporter"),
     "load_tables": ("trades.csv", "seller"),
 }
