@@ -1,0 +1,172 @@
+"""A period and an earlier one with the same months: which records of a corridor compare between them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import pandas as pd
+
+from chiptrail.graphmodel.coverage import DAY, CoverageIndex, Observed, Span
+from chiptrail.graphmodel.errors import NotComparableError, UnknownNameError
+from chiptrail.graphmodel.hs import comparable_code
+from chiptrail.graphmodel.periods import parse_period, period_text
+from chiptrail.queries.question import Question
+from chiptrail.queries.throughflow import month_end
+
+NEAR_ZERO_USD = 10_000.0
+"""Below this sum of all compared months, in USD, a base gives no ratio: a single parcel would make it."""
+EVERYBODY = ("*",)
+"""Stands for all partners when the coverage of a network is asked: only a source that covers every partner covers this one."""
+OUTSIDE = "only partly inside the period, or without dates"
+WIDE = "code wider than the products asked for"
+ELSEWHEN = "in months that the data do not cover in both periods"
+OTHER_GOODS = "goods that the data do not cover in both periods"
+BROKEN = "code that does not compare between HS versions"
+
+
+@dataclass(frozen=True)
+class Periods:
+    """The period of a question and the earlier one, first and last day of each, and how far the earlier one lies back."""
+
+    now: Span
+    before: Span
+    shift: pd.DateOffset
+
+    def named(self) -> dict[str, Span]:
+        """First and last day of the period, the earlier one, and the days between (which may be none)."""
+        return {"now": self.now, "before": self.before, "between": (self.before[1] + DAY, self.now[0] - DAY)}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What the data cover of a seller and a buyer in both periods.
+
+    `spans` are the days covered in both, by `now` and `before`, and those `between` the periods; `zero` whether a missing row
+    there means zero.
+    """
+
+    seen: dict[str, Observed]
+    spans: dict[str, tuple[Span, ...]]
+    zero: bool
+
+
+def periods_of(since: str, until: str, against: str | None) -> Periods:
+    """The period from since to until, and the one it is compared with; by default the same months, so many years before.
+
+    Raises
+    ------
+    NotComparableError
+        If `against` has other months.
+    """
+    first, last = parse_period(f"{since}/{until}")
+    if against is None:
+        back = pd.DateOffset(years=last.year - first.year + 1)
+        start, end = first - back, month_end(last, last - back)
+    else:
+        start, end = parse_period(against)
+        same = (start.month, start.day) == (first.month, first.day) and end.month == last.month
+        same &= (end.day == last.day or (end.is_month_end and last.is_month_end)) and end.year - start.year == last.year - first.year
+        if not same:
+            raise NotComparableError(f"{period_text(start, end)} and {period_text(first, last)} are not the same months of the year; "
+                                     "growth compares identical months only")
+    if end >= first:
+        raise NotComparableError(f"the earlier period {period_text(start, end)} does not end before {period_text(first, last)} begins")
+    return Periods((first, last), (start, end), pd.DateOffset(months=(first.year - start.year) * 12 + first.month - start.month))
+
+
+def pair_of(coverage: CoverageIndex, sellers: Iterable[str], buyers: Iterable[str], question: Question, periods: Periods) -> Pair:
+    """What the data cover of trade between sellers and buyers in both periods."""
+    sellers, buyers = tuple(sellers), tuple(buyers)
+    concept, codes, exact = question.concept, question.codes, question.exact
+    seen = {
+        when: coverage.observed(sellers, buyers, concept=concept, codes=codes, exact=exact, first=first, last=last)
+        for when, (first, last) in periods.named().items() if first <= last
+    }
+    now, before = _shared(seen["now"].spans, seen["before"].spans, periods.shift)
+    zero = bool(now) and all(s.complete and s.all_goods for s in seen.values())
+    return Pair(seen, {"now": now, "before": before, "between": seen["between"].spans if "between" in seen else ()}, zero)
+
+
+@lru_cache(maxsize=4096)
+def _shared(now: tuple[Span, ...], before: tuple[Span, ...], shift: pd.DateOffset) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
+    """The days that both periods cover, in the later one and in the earlier one."""
+    moved = [(a - shift, month_end(b, b - shift)) for a, b in now]
+    spans = tuple((max(a, c), min(b, d)) for a, b in moved for c, d in before if max(a, c) <= min(b, d))
+    return tuple((a + shift, month_end(b, b + shift)) for a, b in spans), spans
+
+
+def placed(trades: pd.DataFrame, pairs: dict[tuple[str, str], Pair], question: Question, periods: Periods) -> pd.DataFrame:
+    """The trades that touch a period, with `when` (now, before, between, or empty) and more reasons in `left_aside`.
+
+    Where the data cover a pair in both periods, only months and goods that they cover in both are kept, and only codes that compare
+    between the HS versions of the reporter's records. Where they do not, all records that lie in a period are.
+    """
+    start, end = trades["period_start"], trades["period_end"]
+    when = pd.Series("", index=trades.index, dtype="str")
+    touches = pd.Series(False, index=trades.index)
+    for name, (first, last) in periods.named().items():
+        when[start.ge(first) & end.le(last)] = name
+        touches |= (start.isna() | start.le(last)) & (end.isna() | end.ge(first))
+    trades = trades.assign(when=when)[touches]
+    trades.loc[trades["left_aside"].eq("") & trades["when"].eq(""), "left_aside"] = OUTSIDE
+    versions = _versions(trades)
+    reasons = trades["left_aside"].tolist()
+    rows = zip(*(trades[c].tolist() for c in ("seller_id", "buyer_id", "period_start", "period_end", "when", "code", "hs_version",
+                                              "reported_by")), strict=True)
+    for i, (seller, buyer, first, last, name, code, version, reporter) in enumerate(rows):
+        pair = pairs.get((seller, buyer))
+        if reasons[i] or pair is None or not pair.spans["now"]:
+            continue
+        if not any(a <= first and last <= b for a, b in pair.spans[name]):
+            reasons[i] = ELSEWHEN
+            continue
+        held = pair.seen["now"].products, pair.seen["before"].products
+        if not all(_under(code, products) for products in held):
+            reasons[i] = OTHER_GOODS
+        elif not compares(code, version, versions[reporter], frozenset(c for c in question.exact or held[0] & held[1] if len(c) <= 4)):
+            reasons[i] = BROKEN
+    return trades.assign(left_aside=pd.Series(reasons, index=trades.index, dtype="str"))
+
+
+def _versions(trades: pd.DataFrame) -> dict[str, frozenset[str]]:
+    """The HS versions of each reporter's codes of more than four digits."""
+    deep = trades["code"].str.len().gt(4) & ~trades["code"].str.contains("+", regex=False)
+    found = trades[deep].groupby("reported_by")["hs_version"].agg(frozenset).to_dict()
+    nothing: frozenset[str] = frozenset()
+    return {str(reporter): found.get(reporter, nothing) for reporter in trades["reported_by"].unique()}
+
+
+@lru_cache(maxsize=65_536)
+def _under(code: str, products: frozenset[str]) -> bool:
+    """Whether all goods of a code or set are among the products."""
+    wide = tuple(part for product in products for part in product.split("+"))
+    return "*" in products or all(part.startswith(wide) for part in code.split("+"))
+
+
+@lru_cache(maxsize=65_536)
+def compares(code: str, version: str, versions: frozenset[str], whole: frozenset[str] = frozenset()) -> bool:
+    """Whether goods of a code can be told in all the HS versions; `whole` are headings that are summed as a whole.
+
+    Examples
+    --------
+    >>> both = frozenset({"HS2017", "HS2022"})
+    >>> compares("854231", "HS2022", both), compares("854151", "HS2022", both), compares("854151", "HS2022", both, frozenset({"8541"}))
+    (True, False, True)
+    """
+    try:
+        for part in code.split("+"):
+            wider = [heading for heading in whole if part.startswith(heading)]
+            comparable_code(wider[0] if wider else part, version, versions=versions)
+    except (NotComparableError, UnknownNameError):
+        return False
+    return True
+
+
+def latest_year(network_years: Iterable[int], covered: dict[int, int]) -> tuple[str, str]:
+    """The latest of the years in which the most corridors are covered whole, as in the year before, and a sentence that says so."""
+    years = sorted(network_years)
+    most = max(covered.values(), default=0)
+    if not most:
+        return str(years[-1]), f"no period was given, and no corridor is covered whole in two years: {years[-1]} is the last with trades"
+    best = max(year for year, n in covered.items() if n == most)
+    return str(best), f"no period was given: {best} is the latest year in which the most corridors are covered whole, as in the year before"
