@@ -13,6 +13,8 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import attribution
+import chokepoints
 import database
 import files
 import generate
@@ -54,6 +56,14 @@ def _questions(folder: Path, scale: float, seed: int) -> Rows:
         yield from _asked(ask(network, trades, size))
 
 
+def _attribution(folder: Path, scale: float, seed: int) -> Rows:
+    return _asked(attribution.entries(round(20_000 * scale), round(100_000 * scale), seed))
+
+
+def _closures(folder: Path, scale: float, seed: int) -> Rows:
+    return _asked(chokepoints.entries(round(20_000 * scale), round(100_000 * scale), seed))
+
+
 def _database(folder: Path, scale: float, seed: int) -> Rows:
     """Neo4j: needs Java and Maven."""
     path = generate.write_shipments(folder, round(200_000 * scale), round(2_000 * scale) + 60, seed)
@@ -86,8 +96,8 @@ def _whole(folder: Path, scale: float, seed: int) -> Rows:
 
 
 GROUPS: dict[str, Callable[[Path, float, int], Rows]] = {
-    "files": _files, "views": _views, "measures": _measures, "questions": _questions, "startup": _startup,
-    "database": _database, "whole": _whole,
+    "files": _files, "views": _views, "measures": _measures, "questions": _questions, "attribution": _attribution,
+    "closures": _closures, "startup": _startup, "database": _database, "whole": _whole,
 }
 
 

@@ -229,7 +229,7 @@ def _comparable(legs: list[Leg], goods: dict[str, frozenset[str]]) -> tuple[list
     `goods` are the codes that the data cover of each leg; where both have some, only goods that both cover compare.
     """
     codes = {side: {leg.code for leg in legs if leg.side == side} | set(goods[side]) - {"*"} for side in SIDES}
-    classes = _classes(frozenset(codes["in"] | codes["out"]))
+    classes = goods_classes(frozenset(codes["in"] | codes["out"]))
     if not all(goods.values()):
         return legs, classes, True
     told = {side: set(classes.values()) if "*" in goods[side] else {classes[c] for c in codes[side]} for side in SIDES}
@@ -246,7 +246,7 @@ def _sums(legs: list[Leg], classes: dict[str, str]) -> dict[str, dict[str, float
 
 
 @lru_cache(maxsize=1024)
-def _classes(codes: frozenset[str]) -> dict[str, str]:
+def goods_classes(codes: frozenset[str]) -> dict[str, str]:
     """Classes of goods that compare: headings, and headings joined where a source gives only a sum or a wider code."""
     if all(len(code) >= 4 and "+" not in code for code in codes):
         return {code: code[:4] for code in codes}

@@ -12,17 +12,21 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 
-NAMES = ("run", "database", "entry", "files", "views", "measures", "routes", "whole", "startup", "generate", "script")
+NAMES = ("run", "attribution", "chokepoints", "database", "entry", "files", "views", "measures", "routes", "whole", "startup", "generate",
+         "script")
 QUESTIONS = {
     "files": ("load a file", "build the graph", "transit hubs of a year", "ten best routes, 3 legs"),
     "views": ("view of the network",),
     "measures": ("PageRank", "components", "closeness by value", "betweenness, exact", "communities"),
     "questions": ("transit hubs of a year", "10 best routes", "100 best routes", "10 routes of fewest legs", "10 earliest routes"),
+    "attribution": ("attribution to", "attribution to one hub"),
+    "closures": ("smallest cut between two sets", "best 3 closures"),
     "startup": ("chiptrail --help",),
     "database": ("chiptrail neo4j push", "a MERGE for each row", "files and neo4j-admin import"),
     "whole": ("read and aggregate", "load, hubs, routes"),
 }
-SCALES = {"files": 0.01, "views": 0.01, "measures": 0.01, "questions": 0.005, "startup": 1.0, "database": 0.01, "whole": 0.0005}
+SCALES = {"files": 0.01, "views": 0.01, "measures": 0.01, "questions": 0.005, "attribution": 0.01, "closures": 0.01,
+          "startup": 1.0, "database": 0.01, "whole": 0.0005}
 
 
 @pytest.fixture
