@@ -31,6 +31,30 @@ def legs_chart(table: pd.DataFrame) -> str:
     return _svg(chart, width=620, height=max(90, 34 * shown["hub"].nunique()))
 
 
+def intervals_chart(table: pd.DataFrame, *, title: str) -> str:
+    """An estimate, its interval, and the most that the balances allow, one line each on a logarithmic scale.
+
+    Parameters
+    ----------
+    table
+        `label`, `usd_attributed`, `usd_low`, `usd_high` and `usd_most`, in the order to show; without an estimate the interval alone.
+    title
+        Of the axis.
+    """
+    alt = _altair()
+    shown = _numbered(table[table["usd_most"].gt(0)], "label")
+    shown = shown.assign(usd_low=shown["usd_low"].clip(lower=shown["usd_most"] / 1e4))
+    base = alt.Chart(shown).encode(y=alt.Y("label:N", sort=alt.EncodingSortField("order", op="min"), title=None,
+                                           axis=alt.Axis(labelLimit=260)))
+    scale = alt.Scale(type="log", zero=False)
+    ranges = base.mark_rule(strokeWidth=7, color=_PALETTE[0], opacity=0.45).encode(
+        x=alt.X("usd_low:Q", scale=scale, title=title, axis=alt.Axis(**_USD_AXIS)), x2="usd_high:Q")
+    most = base.mark_tick(color=_PALETTE[1], thickness=3, height=18).encode(x=alt.X("usd_most:Q", scale=scale))
+    points = base.transform_filter("isValid(datum.usd_attributed)").mark_point(filled=True, color="black", size=60, opacity=1).encode(
+        x=alt.X("usd_attributed:Q", scale=scale))
+    return _svg(ranges + most + points, width=560, height=max(90, 30 * len(shown)))
+
+
 def years_chart(table: pd.DataFrame) -> str:
     """One line per seller of its value by year; a year that is not covered breaks the line.
 

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from chiptrail.exporters.charts import legs_chart, months_chart, parts_chart, years_chart
 from chiptrail.exporters.html import graph_page, script_hashes
+from chiptrail.exporters.report_evidence import evidence
 from chiptrail.exporters.tables import printable
 from chiptrail.graphmodel.aggregate import counted_once
 from chiptrail.graphmodel.countries import country_code, country_name
@@ -78,6 +79,7 @@ def write_report(
         "graphs": _graphs(countries, firms, hubs, routes, period, products),
         "sources": _listed(countries, hubs, dispatched, routes) + _listed(firms, parts_found, firms.listings),
         "documents": _listed(firms, firms.trades, other_links), "command": command, "left_aside": hubs.attrs["left_aside"],
+        **evidence(countries, hubs, ask, period, hubs.attrs["question"]["concept"]),
         "policy_hashes": " ".join(f"'{value}'" for value in script_hashes()),
     }
     folder = resources.files("chiptrail.exporters") / "templates"

@@ -27,6 +27,7 @@ _HOME = {
     "load_baci": "loaders.baci",
     "load_comext": "loaders.comext",
     "load_comtrade": "loaders.comtrade",
+    "load_mirror_totals": "loaders.mirror_totals",
     "load_shipments": "loaders.shipments",
     "load_tables": "loaders.tables",
     "find_mentions": "loaders.mentions",
@@ -36,15 +37,24 @@ _HOME = {
     "read_labelled": "loaders.mentions",
     "read_parts": "loaders.mentions",
     "simulate": "loaders.simulated",
+    "attribution": "queries.attribution",
     "centrality": "queries.centrality",
+    "code_shift": "queries.code_shift",
+    "chokepoints": "queries.chokepoints",
     "communities": "queries.communities",
     "components": "queries.communities",
+    "mirror_gaps": "queries.mirror",
+    "newcomers": "queries.newcomers",
+    "origin_table": "queries.origin_table",
+    "displacement": "queries.displacement",
     "panel": "queries.panel",
     "reconcile": "queries.reconcile",
     "supply_routes": "queries.routes",
+    "surge": "queries.surge",
     "tabulate": "queries.panel",
     "timeline": "queries.timeline",
     "transit_hubs": "queries.hubs",
+    "what_if": "queries.what_if",
     "export_csv": "exporters.graph_files",
     "export_gexf": "exporters.graph_files",
     "export_graphml": "exporters.graph_files",
@@ -53,6 +63,9 @@ _HOME = {
     "push_neo4j": "exporters.neo4j",
     "push_scores": "exporters.neo4j",
     "write_import_files": "exporters.neo4j",
+    "unit_values": "queries.unit_values",
+    "with_ghost_trade": "queries.mirror",
+    "scorecard": "scoring",
     "write_report": "reporting",
     "write_table": "exporters.tables",
 }
@@ -90,21 +103,34 @@ if TYPE_CHECKING:
     from chiptrail.loaders.mentions import mentions_in as mentions_in
     from chiptrail.loaders.mentions import read_labelled as read_labelled
     from chiptrail.loaders.mentions import read_parts as read_parts
+    from chiptrail.loaders.mirror_totals import load_mirror_totals as load_mirror_totals
     from chiptrail.loaders.neo4j import pull_neo4j as pull_neo4j
     from chiptrail.loaders.neo4j import stored_networks as stored_networks
     from chiptrail.loaders.shipments import load_shipments as load_shipments
     from chiptrail.loaders.simulated import simulate as simulate
     from chiptrail.loaders.tables import load_tables as load_tables
+    from chiptrail.queries.attribution import attribution as attribution
     from chiptrail.queries.centrality import centrality as centrality
+    from chiptrail.queries.chokepoints import chokepoints as chokepoints
+    from chiptrail.queries.code_shift import code_shift as code_shift
     from chiptrail.queries.communities import communities as communities
     from chiptrail.queries.communities import components as components
+    from chiptrail.queries.displacement import displacement as displacement
     from chiptrail.queries.hubs import transit_hubs as transit_hubs
+    from chiptrail.queries.mirror import mirror_gaps as mirror_gaps
+    from chiptrail.queries.mirror import with_ghost_trade as with_ghost_trade
+    from chiptrail.queries.newcomers import newcomers as newcomers
+    from chiptrail.queries.origin_table import origin_table as origin_table
     from chiptrail.queries.panel import panel as panel
     from chiptrail.queries.panel import tabulate as tabulate
     from chiptrail.queries.reconcile import reconcile as reconcile
     from chiptrail.queries.routes import supply_routes as supply_routes
+    from chiptrail.queries.surge import surge as surge
     from chiptrail.queries.timeline import timeline as timeline
+    from chiptrail.queries.unit_values import unit_values as unit_values
+    from chiptrail.queries.what_if import what_if as what_if
     from chiptrail.reporting import write_report as write_report
+    from chiptrail.scoring import scorecard as scorecard
 
 
 def __getattr__(name: str) -> Any:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chiptrail import fetching, neo4j_commands
+from chiptrail import evidence, fetching, neo4j_commands
 from chiptrail.asking import (
     AskConcept,
     Concept,
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
                   help="Trace how controlled goods travel: transit hubs, routes and the evidence behind them.")
 
+app.add_typer(evidence.app)
 app.add_typer(fetching.app, name="fetch")
 app.add_typer(neo4j_commands.app, name="neo4j")
 

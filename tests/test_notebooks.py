@@ -26,7 +26,18 @@ print(json.dumps({
     "graph": page.read_text("utf-8").count("Orlan-10") > 0,
 }))
 """,
-    "02_your_own_files.ipynb": """
+    "02_how_sure_are_we.ipynb": """
+import json
+kazakhstan = both[both["hub"].eq("Kazakhstan")].set_index("year")
+print(json.dumps({
+    "kazakhstan": [round(float(v), 3) for v in kazakhstan["share_of_origin"]],
+    "ordered": bool((both["usd_low"] <= both["usd_attributed"]).all() and (both["usd_attributed"] <= both["usd_high"]).all()),
+    "members at most, million": [round(float(v) / 1e6, 2) for v in members.sort_values("usd_most", ascending=False)["usd_most"]],
+    "no point": int(members["usd_attributed"].isna().sum()),
+    "inside": int(compared["inside"].sum()) >= len(compared) - 1,
+}))
+""",
+    "04_your_own_files.ipynb": """
 import json
 print(json.dumps({
     "kept and rejected": [int(records.sources["rows_kept"].iloc[0]), sorted(rejected["row"])],
@@ -63,7 +74,14 @@ EXPECTED = {
         "months": [105, "2022-11-01"],  # three countries, 35 months
         "graph": True,
     },
-    "02_your_own_files.ipynb": {
+    "02_how_sure_are_we.ipynb": {
+        "kazakhstan": [0.051, 0.049],
+        "ordered": True,
+        "members at most, million": [15.07, 4.6, 0.66],
+        "no point": 3,
+        "inside": True,
+    },
+    "04_your_own_files.ipynb": {
         "kept and rejected": [5, ["6", "8", "9"]],
         "euros": [9000.0, 15000.0],
         "route": [["Example Parts Inc. → Primer Trading LLP → ООО Образец"], [85000.5, 71000.0], ["ordered"]],

@@ -22,6 +22,11 @@ COMMANDS = sorted(get_command(app).commands)
 TABLES = {
     "hubs": ("hubs",), "routes": ("routes",), "routes of firms": ("routes", "bundled:firms"), "centrality": ("centrality",),
     "timeline": ("timeline",), "tabulate": ("tabulate",), "hubs of firms": ("hubs", "bundled:firms", "--concept", "brand"),
+    "attribution": ("attribution", "--since", "2022", "--until", "2022"), "gaps": ("gaps",), "surge": ("surge",),
+    "newcomers": ("newcomers", "--to", "KGZ"), "unit-values": ("unit-values", "--to", "RUS"),
+    "code-shift": ("code-shift", "--from", "EU27", "--to", "RUS"), "displacement": ("displacement", "--hub", "EST", "--on", "2022-04"),
+    "chokepoints": ("chokepoints", "--since", "2022", "--until", "2022"),
+    "whatif": ("whatif", "--close", "TUR", "--since", "2022", "--until", "2022"),
 }
 HOSTILE = "Evil\x1b[31m [red]X[/red] :bomb: \u202etxt.exe\u2028\nfake line\x07"
 
@@ -61,6 +66,7 @@ def test_help_lists_every_command(run):
     assert code == 0
     assert [line.split()[0] for line in out[out.index("Commands:"):].splitlines()[1:] if line.strip()] == [
         "load", "info", "hubs", "routes", "centrality", "timeline", "tabulate", "reconcile", "map", "mentions", "export", "report",
+        "attribution", "gaps", "surge", "newcomers", "unit-values", "code-shift", "displacement", "chokepoints", "whatif", "scorecard",
         "fetch", "neo4j"]
     assert "Commands:" in run()[2]
     assert run("--version")[:2] == (0, "chiptrail 0.1.0\n")

@@ -1,0 +1,86 @@
+"""The report's section on how much, how sure, and what if a route closes: estimates with their intervals."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+from markupsafe import Markup
+
+from chiptrail.exporters.charts import intervals_chart
+from chiptrail.graphmodel.errors import NotComparableError
+from chiptrail.graphmodel.network import TradeNetwork
+from chiptrail.queries.attribution import attribution
+from chiptrail.queries.chokepoints import chokepoints
+from chiptrail.queries.surge import surge
+
+_HUBS, _CLOSURES, _GROWN, _BLOC = 10, 4, 8, "EU27"
+
+
+def evidence(
+    countries: TradeNetwork, hubs: pd.DataFrame, ask: Mapping[str, Any], period: Mapping[str, Any], concept: str,
+) -> dict[str, Any]:
+    """What the template shows of it.
+
+    Parameters
+    ----------
+    countries
+        A network of countries.
+    hubs
+        The answer of `transit_hubs` that the report shows: its ranked hubs are asked about, and its earlier period.
+    ask
+        Origins, destinations and products of the question.
+    period
+        `since` and `until` of the question.
+    concept
+        Meaning of the origins; estimates need values, so links of brands have none.
+    """
+    ranked = hubs.loc[hubs["rank"].notna(), "hub_id"].head(_HUBS).tolist()
+    found: dict[str, Any] = {"attributed": [], "attribution_notes": [], "intervals_svg": "", "bloc": [], "closures": [], "grown_hubs": []}
+    if concept != "brand" and ranked:
+        tables = [attribution(countries, **ask, **span, concept=concept, hubs=ranked) for span in _spans(hubs, period)]
+        told = pd.concat([table.assign(period=_text(table)) for table in tables])
+        told["place"] = told["hub_id"].map({hub: i for i, hub in enumerate(ranked)})
+        told = told.sort_values(["place", "period"], kind="stable")
+        found["attributed"] = told.to_dict("records")
+        found["attribution_notes"] = tables[0].attrs["notes"]
+        if told["usd_most"].gt(0).any():
+            found["intervals_svg"] = Markup(intervals_chart(
+                told.assign(label=told["hub"] + ", " + told["period"]),
+                title="US dollars (logarithmic)"))
+    if _BLOC not in ask["origins"]:
+        own = {**ask, "origins": [_BLOC]}
+        sent = attribution(countries, **own, **period, concept="dispatched")
+        found["bloc"] = sent[sent["inflow_origin_usd"].gt(0) & sent["outflow_usd"].gt(0)].head(_HUBS).to_dict("records")
+    for origins, meaning in ((ask["origins"], concept), ([_BLOC], "dispatched")):
+        if meaning != "brand" and not (origins == [_BLOC] and not found["bloc"]):
+            table = chokepoints(countries, **{**ask, "origins": origins}, **period, concept=meaning, k=_CLOSURES)
+            found["closures"] += table.assign(origins=", ".join(origins)).to_dict("records")
+    found["grown_hubs"] = _grown(countries, ask, period)
+    return found
+
+
+def _spans(hubs: pd.DataFrame, period: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The period of the question, and the earlier one that the report compares it with."""
+    before = hubs.attrs["question"].get("against")
+    spans = [dict(period)]
+    if before:
+        first, _, last = before.partition("/")
+        spans.append({"since": first, "until": last or first})
+    return spans
+
+
+def _text(table: pd.DataFrame) -> str:
+    asked = table.attrs["question"]
+    first, last = asked.get("since", ""), asked.get("until", "")
+    return first if first == last else f"{first} to {last}"
+
+
+def _grown(countries: TradeNetwork, ask: Mapping[str, Any], period: Mapping[str, Any]) -> list[dict[Any, Any]]:
+    """The hubs whose exports to the destinations grew most, in USD."""
+    destinations: Sequence[str] = ask["destinations"]
+    try:
+        table = surge(countries, destinations=destinations, products=ask["products"], **period, concept="dispatched")
+    except NotComparableError:
+        return []
+    table = table[table["exports_change_usd"].gt(0)]
+    return table.sort_values("exports_change_usd", ascending=False, kind="stable").head(_GROWN).to_dict("records")
