@@ -10,7 +10,7 @@ from chiptrail.graphmodel.coverage import CoverageIndex, Observed
 from chiptrail.graphmodel.errors import InputError, NotComparableError
 from chiptrail.graphmodel.network import TradeNetwork
 from chiptrail.graphmodel.selection import actors_named
-from chiptrail.queries.answer import MEANING, answer, names_of
+from chiptrail.queries.answer import answer, names_of
 from chiptrail.queries.assumptions import NOMINAL, RELAXED, UNDERSTATED, Held, Spread, interval, spread, tilted
 from chiptrail.queries.balances import balanced
 from chiptrail.queries.holdings import ENOUGH, OTHER_SIDE, Legs, alike_flows, candidates, chain_between, comparable, counted, used
@@ -132,7 +132,7 @@ def attribution(
     table = table if chosen is None else table[table["hub_id"].isin(chosen)]
     table = table.sort_values("hub_id", kind="stable").sort_values(
         ["usd_attributed", "usd_most", "outflow_usd", "inflow_origin_usd"], ascending=False, kind="stable", na_position="last")
-    notes += [*scope_notes(network, concept, found.trades), *more]
+    notes += [*scope_notes(network, concept, found.trades), *more, *_notes(table)]
     question_asked = {"origins": list(origins), "destinations": list(destinations), "concept": concept, **asked, "prefer": prefer,
                       "hubs": hubs}
     return answer(shaped(table, _DTYPES), network, question=question_asked, notes=notes, source_ids=used(found.trades)["source_id"],
@@ -271,8 +271,7 @@ def _share_cif(legs: Legs, hubs: list[str]) -> np.ndarray:
 def _rows(network: TradeNetwork, found: Evidence, question: Question, named: bool) -> tuple[pd.DataFrame, list[str]]:
     """The table, unsorted, and notes on what it does not hold."""
     hubs, legs, main = found.hubs, found.legs, found.reports[0]
-    notes = [MEANING[question.concept],
-             "usd_attributed assumes that what a hub sends on is a like part of all it holds; nobody saw the goods pass"]
+    notes = ["usd_attributed assumes that what a hub sends on is a like part of all it holds; nobody saw the goods pass"]
     if not hubs:
         return pd.DataFrame(columns=list(COLUMNS)), notes
     whole = np.array([legs.complete[hub] for hub in hubs])
@@ -312,7 +311,7 @@ def _rows(network: TradeNetwork, found: Evidence, question: Question, named: boo
     if found.n_left_out:
         notes.append(f"the list stops at the {MOST_HUBS} hubs that carry the most by the chain: {found.n_left_out} are left out; name "
                      "them to ask for them")
-    return table, notes + _notes(table, estimated)
+    return table, notes
 
 
 def _by_others(found: Evidence, question: Question) -> np.ndarray:
@@ -406,7 +405,10 @@ def _status(
     return "; ".join([*parts, how])
 
 
-def _notes(table: pd.DataFrame, estimated: np.ndarray) -> list[str]:
+def _notes(table: pd.DataFrame) -> list[str]:
+    if table.empty:
+        return []
+    estimated = table["usd_attributed"].notna()
     codes = table["inflow_products"], table["outflow_products"]
     differ = int((codes[0].ne("") & codes[1].ne("") & codes[0].ne(codes[1])).sum())
     most, free = float(table["usd_most"].max()), int((table["usd_least"].le(0) & table["usd_most"].gt(0)).sum())

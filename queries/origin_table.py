@@ -8,7 +8,7 @@ import pandas as pd
 
 from chiptrail.graphmodel.network import TradeNetwork
 from chiptrail.graphmodel.selection import actors_named
-from chiptrail.queries.answer import MEANING, answer
+from chiptrail.queries.answer import answer
 from chiptrail.queries.assumptions import Held, interval, spread, tilted
 from chiptrail.queries.attribution import SMALL, Evidence, asked_concept, estimated_hubs, evidence, set_window
 from chiptrail.queries.balances import balanced
@@ -80,7 +80,7 @@ def origin_table(
          **_row(network, found, question, actors_named(network, [o]), actors_named(network, [d]))}
         for o in dict.fromkeys(origins) for d in dict.fromkeys(destinations)
     ] if len(network.trades) else []
-    notes += [*scope_notes(network, concept, found.trades), MEANING[concept],
+    notes += [*scope_notes(network, concept, found.trades),
               "a row adds direct trade and what hubs with an estimate sent on; hubs without one widen the interval to all they sent"]
     question_asked = {"origins": list(origins), "destinations": list(destinations), "concept": concept, **asked, "prefer": prefer}
     return answer(shaped(pd.DataFrame(rows, columns=list(COLUMNS)), _DTYPES), network, question=question_asked, notes=notes,
