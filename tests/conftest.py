@@ -23,12 +23,13 @@ def pytest_configure():
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Where several processes run the tests: one file in one of them, and all tests on Neo4j, so that each server starts once."""
+    """Where several processes run the tests: one file in one of them, and all tests on one Neo4j, so that it starts once."""
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid):
-            return "neo4j" if "neo4j" in nodeid else nodeid.split("::")[0]
+            release = next((f"Neo4j {release}" for release in RELEASES if release in nodeid), "")
+            return release or nodeid.split("::")[0]
 
     return ByFile(config, log)
 
