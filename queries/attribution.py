@@ -103,8 +103,8 @@ def attribution(
     Notes
     -----
     By origin: USD attributed = the origins' part of the hub's imports x what it dispatches to the destinations, and to others
-    that mixing sends on there (`onward_usd`). By dispatch: with N the fundamental matrix of the absorbing chain, USD attributed =
-    entering x N_oh / N_hh x P(ends at the destinations from h); a hub
+    that mixing sends on there (`onward_usd`; others whose own inflow is not covered add nothing to it). By dispatch: with N the
+    fundamental matrix of the absorbing chain, USD attributed = entering x N_oh / N_hh x P(ends at the destinations from h); a hub
     on a cycle gets no more than all, and goods through two hubs count at both (Kastner, Kastner and Nonhebel 2011, doi
     10.1016/j.ecolecon.2011.01.012; Kemeny and Snell 1960). Bounds come from the balances of the whole network for hubs that are named
     and in small networks, else from the hub's own balance, which is wider; `status` says which.
@@ -192,7 +192,7 @@ def _by_origin(
     to_end = legs.outflows["buyer_id"].isin(question.destinations)
     inflow, known = _sum(legs.inflows, "buyer_id", hubs), _sum(legs.inflows[ours], "buyer_id", hubs)
     sent = _sum(legs.outflows[to_end], "seller_id", hubs)
-    further, possible = _further(network, flows[1], legs.outflows[~to_end], question, hubs)
+    further, possible = _further(network, flows[1], legs, inflow, question, hubs)
     arrived, gone, a = np.nan_to_num(inflow), np.nan_to_num(sent), np.nan_to_num(known)
     outside = np.maximum(gone + further - arrived, 0.0)
     reports = [Held(arrived + outside, a, a + outside, gone + further, _share_cif(legs, hubs))]
@@ -204,14 +204,22 @@ def _by_origin(
 
 
 def _further(
-    network: TradeNetwork, dispatches: pd.DataFrame, elsewhere: pd.DataFrame, question: Question, hubs: list[str]
+    network: TradeNetwork, dispatches: pd.DataFrame, legs: Legs, inflow: np.ndarray, question: Question, hubs: list[str]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What each hub sends to others that goes on to the destinations, USD: by mixing, and at most."""
-    chain = chain_between(network, alike_flows(dispatches, question), question)
-    ids = network.actors["actor_id"]
-    onward = reach(chain, np.flatnonzero(ids.isin(question.destinations)))
+    """What each hub sends to others that goes on to the destinations, USD: by mixing, and at most.
+
+    The others hold what they imported by origin, where dispatches to them tell of less; those whose inflow is not covered pass nothing
+    on by mixing.
+    """
+    elsewhere = legs.outflows[~legs.outflows["buyer_id"].isin(question.destinations)]
+    ids, flows = network.actors["actor_id"], alike_flows(dispatches, question)
+    holding = np.zeros(len(ids))
+    holding[ids.searchsorted(hubs)] = np.nan_to_num(inflow)
+    whole = flows["seller_id"].isin([*question.origins, *(hub for hub in hubs if legs.complete[hub])])
+    chain = chain_between(network, flows, question)
+    onward = reach(chain_between(network, flows[whole], question, holding), np.flatnonzero(ids.isin(question.destinations)))
     at = ids.searchsorted(elsewhere["buyer_id"])
-    passes_on = chain.sent @ (onward > 0).astype(float)
+    passes_on = chain.sent @ (reach(chain, np.flatnonzero(ids.isin(question.destinations))) > 0).astype(float)
     pairs = elsewhere.assign(mixed=elsewhere["value_usd"] * onward[at]).groupby(["seller_id", "buyer_id"])[["value_usd", "mixed"]].sum()
     limit = pd.Series(passes_on, index=ids).reindex(pairs.index.get_level_values(1)).to_numpy()
     limit = np.where(pairs.index.get_level_values(1).isin(list(question.origins)), 0.0, limit)

@@ -155,12 +155,15 @@ def alike_flows(trades: pd.DataFrame, question: Question) -> pd.DataFrame:
     return trades[_alike(trades, trades[ending])] if ending.any() else trades
 
 
-def chain_between(network: TradeNetwork, trades: pd.DataFrame, question: Question) -> Chain:
-    """The chain of the trades, by place in the table of actors; placeholders and forwarders pass nothing on, theirs is unobserved."""
+def chain_between(network: TradeNetwork, trades: pd.DataFrame, question: Question, holding: np.ndarray | float = 0.0) -> Chain:
+    """The chain of the trades, by place in the table of actors; placeholders and forwarders pass nothing on, theirs is unobserved.
+
+    `holding` is what each actor is known to hold at least, USD.
+    """
     ids = network.actors["actor_id"].to_numpy(dtype=object)
     unfit = unfit_between(network)
     sellers, buyers = (numbers(trades[side].astype("category"), ids) for side in ("seller_id", "buyer_id"))
     usd = trades["value_usd"].fillna(0.0).to_numpy()
     usd = np.where(unfit[sellers], 0.0, usd)
     ends = network.actors["actor_id"].isin(question.origins | question.destinations).to_numpy() | unfit
-    return chain_of(sellers, buyers, usd, len(ids), absorbing=np.flatnonzero(ends))
+    return chain_of(sellers, buyers, usd, len(ids), absorbing=np.flatnonzero(ends), holding=holding)

@@ -30,7 +30,8 @@ class Chain(NamedTuple):
 
 
 def chain_of(
-    sellers: np.ndarray, buyers: np.ndarray, usd: np.ndarray, n: int, *, absorbing: Sequence[int] | np.ndarray = ()
+    sellers: np.ndarray, buyers: np.ndarray, usd: np.ndarray, n: int, *, absorbing: Sequence[int] | np.ndarray = (),
+    holding: np.ndarray | float = 0.0,
 ) -> Chain:
     """The chain of flows between n actors; flows of an actor to itself are dropped.
 
@@ -42,11 +43,13 @@ def chain_of(
         Number of actors.
     absorbing
         Actors at which all goods end on arrival: the origins, whose every dispatch counts anew, and the destinations.
+    holding
+        USD that each actor is known to hold at least, where other records say more than the flows; the rest is unobserved.
     """
     real = (sellers != buyers) & (usd > 0)
     sent = sparse.coo_array((usd[real].astype(float), (sellers[real], buyers[real])), shape=(n, n)).tocsr()
     inflow, outflow = sent.sum(axis=0), sent.sum(axis=1)
-    held = np.maximum(inflow, outflow)
+    held = np.maximum(np.maximum(inflow, outflow), holding)
     passes = held > 0
     passes[np.asarray(absorbing, dtype=int)] = False
     share = np.divide(1.0, held, out=np.zeros(n), where=passes)
