@@ -11,7 +11,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from chiptrail.exporters.charts import legs_chart, months_chart, parts_chart, years_chart
+from chiptrail.exporters.charts import intervals_chart, legs_chart, months_chart, parts_chart, years_chart
 from chiptrail.exporters.html import graph_page, script_hashes
 from chiptrail.exporters.report_evidence import evidence
 from chiptrail.exporters.tables import printable
@@ -64,6 +64,7 @@ def write_report(
     parts_found, other_links = firms.links[is_part], firms.links[~is_part]
     parts = _parts(firms, ask["origins"])
     told_events = _events(events, hubs)
+    sure = evidence(countries, hubs, ask, period, hubs.attrs["question"]["concept"])
     context = {
         "period": _span(period), "before": hubs.attrs["question"].get("against", ""), "goods": _goods(hubs, products),
         "seats": {name: _named(found) for name, found in seats.items() if found != [name]},
@@ -79,7 +80,7 @@ def write_report(
         "graphs": _graphs(countries, firms, hubs, routes, period, products),
         "sources": _listed(countries, hubs, dispatched, routes) + _listed(firms, parts_found, firms.listings),
         "documents": _listed(firms, firms.trades, other_links), "command": command, "left_aside": hubs.attrs["left_aside"],
-        **evidence(countries, hubs, ask, period, hubs.attrs["question"]["concept"]),
+        **sure, "intervals_svg": _intervals_svg(sure["attributed"]),
         "policy_hashes": " ".join(f"'{value}'" for value in script_hashes()),
     }
     folder = resources.files("chiptrail.exporters") / "templates"
@@ -224,6 +225,11 @@ def _legs_svg(hubs: pd.DataFrame) -> Markup | None:
     ]
     table = pd.DataFrame(rows, columns=["hub", "leg", "when", "usd"])
     return Markup(legs_chart(table)) if table["usd"].gt(0).any() else None
+
+
+def _intervals_svg(rows: list[dict]) -> Markup | None:
+    shown = [{**row, "label": f"{_text(row['hub'], 40)}, {row['period']}"} for row in rows if row["usd_most"] > 0]
+    return Markup(intervals_chart(pd.DataFrame(shown), title="US dollars (logarithmic)")) if shown else None
 
 
 def _route_rows(routes: pd.DataFrame) -> list[dict]:

@@ -4,9 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
-from markupsafe import Markup
 
-from chiptrail.exporters.charts import intervals_chart
 from chiptrail.graphmodel.errors import NotComparableError
 from chiptrail.graphmodel.network import TradeNetwork
 from chiptrail.queries.attribution import attribution
@@ -35,7 +33,7 @@ def evidence(
         Meaning of the origins; estimates need values, so links of brands have none.
     """
     ranked = hubs.loc[hubs["rank"].notna(), "hub_id"].head(_HUBS).tolist()
-    found: dict[str, Any] = {"attributed": [], "attribution_notes": [], "intervals_svg": "", "bloc": [], "closures": [], "grown_hubs": []}
+    found: dict[str, Any] = {"attributed": [], "attribution_notes": [], "bloc": [], "closures": [], "grown_hubs": []}
     if concept != "brand" and ranked:
         tables = [attribution(countries, **ask, **span, concept=concept, hubs=ranked) for span in _spans(hubs, period)]
         told = pd.concat([table.assign(period=_text(table)) for table in tables])
@@ -43,10 +41,6 @@ def evidence(
         told = told.sort_values(["place", "period"], kind="stable")
         found["attributed"] = told.to_dict("records")
         found["attribution_notes"] = tables[0].attrs["notes"]
-        if told["usd_most"].gt(0).any():
-            found["intervals_svg"] = Markup(intervals_chart(
-                told.assign(label=told["hub"] + ", " + told["period"]),
-                title="US dollars (logarithmic)"))
     if _BLOC not in ask["origins"]:
         own = {**ask, "origins": [_BLOC]}
         sent = attribution(countries, **own, **period, concept="dispatched")

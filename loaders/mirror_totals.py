@@ -72,8 +72,8 @@ def load_mirror_totals(
 
     Notes
     -----
-    That imports by national statistics mean consignment is known for Armenia alone: its rows of 2019 equal, partner by partner, the
-    series by consignment that the country publishes beside that by origin. For others it is an assumption; with
+    That imports by national statistics mean consignment is an assumption. It fits Armenia, whose rows of 2019 for some large partners
+    are those of the series by consignment that the country publishes beside that by origin; for others nothing is known. With
     `partner_concept="origin"`, `mirror_gaps` gives no gap. Rejected are other products than all goods, periods that are no whole
     year, names of reporters and partners that are not known, and repeats of an earlier row.
 
