@@ -26,6 +26,14 @@ class Concept(StrEnum):
     brand = "brand"
 
 
+class Length(StrEnum):
+    """Length of the periods of a table."""
+
+    month = "month"
+    quarter = "quarter"
+    year = "year"
+
+
 Network = Annotated[str, typer.Argument(
     metavar="NETWORK", help="Folder made by `chiptrail load`, or bundled:countries, or bundled:firms.")]
 From = Annotated[list[str], typer.Option("--from", help="Origins: countries (USA), groups (EU27) or firms; may be repeated.")]

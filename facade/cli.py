@@ -20,6 +20,7 @@ from chiptrail.asking import (
     Dta,
     From,
     Json,
+    Length,
     Network,
     Product,
     Since,
@@ -75,14 +76,6 @@ class Statistic(StrEnum):
     """Length of the periods of a statistic."""
 
     month = "month"
-    year = "year"
-
-
-class Length(StrEnum):
-    """Length of the periods of a table."""
-
-    month = "month"
-    quarter = "quarter"
     year = "year"
 
 

@@ -1,6 +1,5 @@
 """The commands that estimate: each number with its interval, and a sentence on what it does not show."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +12,7 @@ from chiptrail.asking import (
     Dta,
     From,
     Json,
+    Length,
     Network,
     Product,
     Since,
@@ -36,14 +36,6 @@ Against = Annotated[str | None, typer.Option("--against", help="Earlier period w
 Hubs = Annotated[list[str] | None, typer.Option("--hub", help="Only these hubs; may be repeated.")]
 Sellers = Annotated[list[str] | None, typer.Option("--from", help="Sellers: countries (USA), groups (EU27) or firms; default all.")]
 Buyers = Annotated[list[str] | None, typer.Option("--to", help="Buyers, likewise.")]
-
-
-class Length(StrEnum):
-    """Length of the periods compared."""
-
-    month = "month"
-    quarter = "quarter"
-    year = "year"
 
 
 @app.command()

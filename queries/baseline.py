@@ -82,13 +82,13 @@ def pair_of(coverage: CoverageIndex, sellers: Iterable[str], buyers: Iterable[st
         when: coverage.observed(sellers, buyers, concept=concept, codes=codes, exact=exact, first=first, last=last)
         for when, (first, last) in periods.named().items() if first <= last
     }
-    now, before = _shared(seen["now"].spans, seen["before"].spans, periods.shift)
+    now, before = shared_spans(seen["now"].spans, seen["before"].spans, periods.shift)
     zero = bool(now) and all(s.complete and s.all_goods for s in seen.values())
     return Pair(seen, {"now": now, "before": before, "between": seen["between"].spans if "between" in seen else ()}, zero)
 
 
 @lru_cache(maxsize=4096)
-def _shared(now: tuple[Span, ...], before: tuple[Span, ...], shift: pd.DateOffset) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
+def shared_spans(now: tuple[Span, ...], before: tuple[Span, ...], shift: pd.DateOffset) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
     """The days that both periods cover, in the later one and in the earlier one."""
     moved = [(a - shift, month_end(b, b - shift)) for a, b in now]
     spans = tuple((max(a, c), min(b, d)) for a, b in moved for c, d in before if max(a, c) <= min(b, d))

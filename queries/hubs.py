@@ -13,6 +13,7 @@ from chiptrail.graphmodel.errors import NotComparableError
 from chiptrail.graphmodel.network import TradeNetwork
 from chiptrail.graphmodel.periods import parse_period, period_text, window
 from chiptrail.queries.answer import MEANING, answer, coarse_note, concept_or_default, names_of
+from chiptrail.queries.baseline import shared_spans
 from chiptrail.queries.between import betweenness, pairs_between, share_of_routes
 from chiptrail.queries.question import Question, closed_window, latest_covered_year, observed_leg, question_of, unfit_between
 from chiptrail.queries.throughflow import SIDES, Leg, breaks_of, counted, legs_by_hub, month_end, told
@@ -180,25 +181,17 @@ class _Past:
         shift: pd.DateOffset | None, seen: dict[str, Observed],
     ) -> None:
         self.seen = dict.fromkeys(SIDES, NOTHING)
-        self.now_spans: dict[str, list[Span]] = {"in": [], "out": []}
+        self.now_spans: dict[str, tuple[Span, ...]] = {"in": (), "out": ()}
         self.legs: list[Leg] = []
         if before is None or shift is None:
             return
         for side in SIDES:
             self.seen[side] = observed_leg(coverage, hub, side, question, *before)
-            spans, self.now_spans[side] = _shared_spans(seen[side].spans, self.seen[side].spans, shift)
+            self.now_spans[side], spans = shared_spans(seen[side].spans, self.seen[side].spans, shift)
             self.legs += _inside([leg for leg in legs if leg.side == side], spans)
 
 
-@lru_cache(maxsize=4096)
-def _shared_spans(now: tuple[Span, ...], then: tuple[Span, ...], shift: pd.DateOffset) -> tuple[list[Span], list[Span]]:
-    """The days that both periods cover, in the earlier one and in the later one."""
-    moved = [(a - shift, month_end(b, b - shift)) for a, b in now]
-    spans = [(max(a, c), min(b, d)) for a, b in moved for c, d in then if max(a, c) <= min(b, d)]
-    return spans, [(a + shift, month_end(b, b + shift)) for a, b in spans]
-
-
-def _inside(legs: list[Leg], spans: list[Span]) -> list[Leg]:
+def _inside(legs: list[Leg], spans: tuple[Span, ...]) -> list[Leg]:
     return [leg for leg in legs if any(leg.start >= a and leg.end <= b for a, b in spans)]
 
 
