@@ -33,9 +33,13 @@ def evidence(
         Meaning of the origins; estimates need values, so links of brands have none.
     """
     ranked = hubs.loc[hubs["rank"].notna(), "hub_id"].head(_HUBS).tolist()
-    found: dict[str, Any] = {"attributed": [], "attribution_notes": [], "bloc": [], "closures": [], "grown_hubs": []}
+    found: dict[str, Any] = {"attributed": [], "added": [], "attribution_notes": [], "bloc": [], "closures": [], "grown_hubs": []}
     if concept != "brand" and ranked:
-        tables = [attribution(countries, **ask, **span, concept=concept, hubs=ranked) for span in _spans(hubs, period)]
+        now, *earlier = _spans(hubs, period)
+        tables = [attribution(countries, **ask, **now, concept=concept, hubs=ranked, against=_against(hubs)),
+                  *(attribution(countries, **ask, **span, concept=concept, hubs=ranked) for span in earlier)]
+        changed = tables[0][tables[0]["change_usd"].notna()]
+        found["added"], found["added_since"] = changed.to_dict("records"), ", ".join(_text(table) for table in tables[1:])
         told = pd.concat([table.assign(period=_text(table)) for table in tables])
         told["place"] = told["hub_id"].map({hub: i for i, hub in enumerate(ranked)})
         told = told.sort_values(["place", "period"], kind="stable")
@@ -55,12 +59,17 @@ def evidence(
 
 def _spans(hubs: pd.DataFrame, period: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The period of the question, and the earlier one that the report compares it with."""
-    before = hubs.attrs["question"].get("against")
+    before = _against(hubs)
     spans = [dict(period)]
     if before:
         first, _, last = before.partition("/")
         spans.append({"since": first, "until": last or first})
     return spans
+
+
+def _against(hubs: pd.DataFrame) -> str | None:
+    against: str | None = hubs.attrs["question"].get("against")
+    return against
 
 
 def _text(table: pd.DataFrame) -> str:

@@ -41,8 +41,8 @@ Buyers = Annotated[list[str] | None, typer.Option("--to", help="Buyers, likewise
 @app.command()
 def attribution(
     network: Network = "bundled:countries", origins: From = ["USA"], destinations: To = ["RUS"],  # noqa: B006
-    concept: AskConcept = None, products: Product = None, since: Since = None, until: Until = None, hubs: Hubs = None,
-    top: Top = 25, json: Json = None, csv: Csv = None, xlsx: Xlsx = None, dta: Dta = None,
+    concept: AskConcept = None, products: Product = None, since: Since = None, until: Until = None, against: Against = None,
+    hubs: Hubs = None, top: Top = 25, json: Json = None, csv: Csv = None, xlsx: Xlsx = None, dta: Dta = None,
 ) -> None:
     """How much of the origins' goods went through each hub: an estimate, its interval, and what the balances allow."""
     import chiptrail as ct
@@ -51,9 +51,13 @@ def attribution(
     columns = {"hub": "hub", "inflow_usd": "in, USD", "share_of_origin": "of it the origins'", "outflow_usd": "out, USD",
                "onward_usd": "by way of others", "usd_attributed": "attributed", "usd_low": "low", "usd_high": "high",
                "usd_least": "at least", "usd_most": "at most", "status": "status"}
+    if against:
+        columns = {"hub": "hub", "share_of_origin": "the origins' part", "outflow_usd": "out, USD", "usd_direct": "of it the origins'",
+                   "usd_direct_before": "before", "change_usd": "added", "change_low_usd": "low", "change_high_usd": "high",
+                   "status": "status"}
     answer(lambda: ct.attribution(
         open_network(network), origins=names(origins), destinations=names(destinations), concept=value(concept),
-        products=chosen(products), since=since, until=until, hubs=names(hubs) if hubs else None),
+        products=chosen(products), since=since, until=until, against=against, hubs=names(hubs) if hubs else None),
         lambda table: show.table(table, columns, top=top), top, json, csv, xlsx, dta)
 
 

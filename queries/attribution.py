@@ -9,10 +9,12 @@ import pandas as pd
 from chiptrail.graphmodel.coverage import CoverageIndex, Observed
 from chiptrail.graphmodel.errors import InputError, NotComparableError
 from chiptrail.graphmodel.network import TradeNetwork
+from chiptrail.graphmodel.periods import parse_period
 from chiptrail.graphmodel.selection import actors_named
 from chiptrail.queries.answer import answer, names_of
 from chiptrail.queries.assumptions import NOMINAL, RELAXED, UNDERSTATED, Held, Spread, interval, spread, tilted
 from chiptrail.queries.balances import balanced
+from chiptrail.queries.baseline import Periods, periods_of, shared_spans
 from chiptrail.queries.holdings import ENOUGH, OTHER_SIDE, Legs, alike_flows, candidates, chain_between, comparable, counted, used
 from chiptrail.queries.mixing import Chain, amounts, dispatched, passages, reach
 from chiptrail.queries.question import Question, closed_window, latest_covered_year, question_of
@@ -22,8 +24,9 @@ _DTYPES = {
     "hub_id": "str", "hub": "str", "country": "str", "concept": "str", "inflow_usd": "float64", "inflow_origin_usd": "float64",
     "outflow_usd": "float64", "onward_usd": "float64", "unobserved_usd": "float64", "share_of_origin": "float64",
     "share_low": "float64", "share_high": "float64", "usd_attributed": "float64", "share_attributed": "float64", "usd_low": "float64",
-    "usd_high": "float64", "usd_least": "float64", "usd_most": "float64", "inflow_coverage": "str", "outflow_coverage": "str",
-    "compared": "str", "inflow_products": "str", "outflow_products": "str", "status": "str",
+    "usd_high": "float64", "usd_least": "float64", "usd_most": "float64", "usd_direct": "float64", "usd_direct_before": "float64",
+    "change_usd": "float64", "change_low_usd": "float64", "change_high_usd": "float64", "inflow_coverage": "str",
+    "outflow_coverage": "str", "compared": "str", "inflow_products": "str", "outflow_products": "str", "status": "str",
 }
 COLUMNS = tuple(_DTYPES)
 MOST_HUBS = 200
@@ -52,7 +55,7 @@ class Evidence(NamedTuple):
 def attribution(
     network: TradeNetwork, *, origins: Sequence[str], destinations: Sequence[str], concept: str | None = None,
     products: str | Sequence[str] | None = None, since: str | None = None, until: str | None = None, prefer: str = "exporter",
-    hubs: Sequence[str] | None = None,
+    hubs: Sequence[str] | None = None, against: str | None = None,
 ) -> pd.DataFrame:
     """One row per hub: how much of the origins' goods went through it to the destinations, as a point, an interval and bounds.
 
@@ -74,6 +77,8 @@ def attribution(
         Whose report the point believes where both sides told of a flow: `exporter` or `importer`. The interval believes either.
     hubs
         Actors to answer for; None for all that receive from the origins or send to the destinations.
+    against
+        An earlier period with the same months, such as `2021`, to say what was added since; None for none.
 
     Returns
     -------
@@ -86,9 +91,14 @@ def attribution(
         mixing, in `outflow_usd` and `onward_usd` together; missing where the inflow is not covered), `share_attributed` (0-1, of all
         goods of the origins that are known to end at the destinations, directly or by hubs);
         `usd_low`, `usd_high` (USD, nominal 90 % interval over the assumptions of `queries.assumptions`), `usd_least`, `usd_most`
-        (USD, what the balances allow for the recorded goods of the origins, whatever is assumed); `inflow_coverage`,
+        (USD, what the balances allow for the recorded goods of the origins, whatever is assumed); `usd_direct` (USD by proportional
+        mixing in `outflow_usd` alone: every dollar counts at the hub it left last, so that these add up), `usd_direct_before` (USD, the
+        same of the earlier period), `change_usd` with `change_low_usd` and `change_high_usd` (USD more than in the earlier period, and
+        its nominal 90 % interval: what is assumed is assumed of both periods; missing without `against`, or where the two periods do
+        not cover the same months and goods of the hub); `inflow_coverage`,
         `outflow_coverage`, `compared` (the days compared), `inflow_products`, `outflow_products` (codes compared) and `status`
-        (`estimated`, or why not, and what to beware of). Sorted by `usd_attributed`, then `usd_most`. `attrs` holds the question,
+        (`estimated`, or why not, and what to beware of). Sorted by `change_usd` where `against` is given, then by `usd_attributed` and
+        `usd_most`. `attrs` holds the question,
         notes, records left aside by reason, and sources.
 
     Raises
@@ -96,14 +106,16 @@ def attribution(
     UnknownNameError
         If a name, concept, product list or preference is not known.
     NotComparableError
-        For `concept="brand"`, whose links have no value, and for `concept="origin"` on firms, whose imports by origin no one tells.
+        For `concept="brand"`, whose links have no value, for `concept="origin"` on firms, whose imports by origin no one tells, and if
+        `against` has other months, or is given without a window.
     InputError
         If a hub is one of the origins or destinations.
 
     Notes
     -----
-    By origin: USD attributed = the origins' part of the hub's imports x what it dispatches to the destinations, and to others
-    that mixing sends on there (`onward_usd`; others whose own inflow is not covered add nothing to it). By dispatch: with N the
+    By origin: USD attributed = the origins' part of all that the hub holds (its imports, or all its dispatches where these are more: a
+    hub that makes goods itself) x what it dispatches to the destinations, and to others that mixing sends on there (`onward_usd`;
+    others whose own inflow is not covered add nothing to it). By dispatch: with N the
     fundamental matrix of the absorbing chain, USD attributed = entering x N_oh / N_hh x P(ends at the destinations from h); a hub
     on a cycle gets no more than all, and goods through two hubs count at both (Kastner, Kastner and Nonhebel 2011, doi
     10.1016/j.ecolecon.2011.01.012; Kemeny and Snell 1960). Bounds come from the balances of the whole network for hubs that are named
@@ -112,7 +124,8 @@ def attribution(
     Cautions: mixing is an assumption, and nobody saw the goods pass. Least and most count recorded goods; what came unobserved may
     add to the most, and `usd_high` allows for it. Goods in stock before the window are not seen, and outflows lag inflows. Where the
     two legs are told in different codes, the composition is that of the wider goods. A high amount is a lead; what a hub passes on may
-    be lawful trade.
+    be lawful trade. A country that makes goods and buys parts from the origins stands high by amount though its trade is ordinary;
+    `against` shows what was added, and that may have lawful reasons too.
 
     Examples
     --------
@@ -129,12 +142,14 @@ def attribution(
     chosen = _named(network, question, hubs)
     found = evidence(network, question, asked, prefer, chosen)
     table, more = _rows(network, found, question, chosen is not None)
+    if against is not None and len(table):
+        _compare(network, table, found, question, asked, prefer, against)
     table = table if chosen is None else table[table["hub_id"].isin(chosen)]
-    table = table.sort_values("hub_id", kind="stable").sort_values(
-        ["usd_attributed", "usd_most", "outflow_usd", "inflow_origin_usd"], ascending=False, kind="stable", na_position="last")
+    order = ["change_usd", "usd_attributed", "usd_most", "outflow_usd", "inflow_origin_usd"]
+    table = table.sort_values("hub_id", kind="stable").sort_values(order, ascending=False, kind="stable", na_position="last")
     notes += [*scope_notes(network, concept, found.trades), *more, *_notes(table)]
     question_asked = {"origins": list(origins), "destinations": list(destinations), "concept": concept, **asked, "prefer": prefer,
-                      "hubs": hubs}
+                      "hubs": hubs, "against": against}
     return answer(shaped(table, _DTYPES), network, question=question_asked, notes=notes, source_ids=used(found.trades)["source_id"],
                   left_aside=found.trades["left_aside"])
 
@@ -194,9 +209,10 @@ def _by_origin(
     sent = _sum(legs.outflows[to_end], "seller_id", hubs)
     further, possible = _further(network, flows[1], legs, inflow, question, hubs)
     arrived, gone, a = np.nan_to_num(inflow), np.nan_to_num(sent), np.nan_to_num(known)
-    outside = np.maximum(gone + further - arrived, 0.0)
+    leaving = legs.outflows.groupby("seller_id")["value_usd"].sum().reindex(hubs).fillna(0.0).to_numpy()
+    outside = np.maximum(leaving - arrived, 0.0)
     reports = [Held(arrived + outside, a, a + outside, gone + further, _share_cif(legs, hubs))]
-    least = np.maximum(gone - (arrived + np.maximum(gone - arrived, 0.0) - a), 0.0)
+    least = np.maximum(gone - (arrived + outside - a), 0.0)
     straight = flows[1]["seller_id"].isin(question.origins) & flows[1]["buyer_id"].isin(question.destinations)
     trades = pd.concat([inflows[inflows["buyer_id"].isin(hubs)], outflows[outflows["buyer_id"].isin(question.destinations)]])
     return Evidence(hubs, legs, reports, inflow, known, sent, least, np.minimum(a, gone + possible),
@@ -296,18 +312,19 @@ def _rows(network: TradeNetwork, found: Evidence, question: Question, named: boo
     draws = spread(found.reports, by_origin=question.concept == "origin")
     low, high = _spread_within(draws, main, least, most, estimated)
     share_low, share_high = (np.where(estimated, end, np.nan) for end in interval(draws.share))
+    beyond = main.possible - main.known if found.chain is None else found.chain.unobserved[network.actors["actor_id"].searchsorted(hubs)]
     total = found.arriving + (float(np.nansum(point)) if found.chain is None else 0.0)
     table = pd.DataFrame({
         "hub_id": hubs, "concept": question.concept, "inflow_usd": inflow, "inflow_origin_usd": ours, "outflow_usd": outflow,
         "onward_usd": _by_others(found, question),
-        "unobserved_usd": main.possible - main.known if found.chain is None else found.chain.unobserved[
-            network.actors["actor_id"].searchsorted(hubs)],
+        "unobserved_usd": beyond,
         "share_of_origin": share, "share_low": share_low, "share_high": share_high, "usd_attributed": point,
         "share_attributed": point / total if total > 0 else np.nan, "usd_low": low, "usd_high": high, "usd_least": least,
-        "usd_most": most,
+        "usd_most": most, "usd_direct": np.where(outflow == 0, 0.0, share * outflow),
+        **dict.fromkeys(("usd_direct_before", "change_usd", "change_low_usd", "change_high_usd"), np.nan),
         "compared": [legs.compared[hub] for hub in hubs],
         "status": [_status(legs, hub, facts, text) for hub, facts, text in zip(
-            hubs, zip(estimated, known_in, known_out, inflow, outflow, strict=True), how, strict=True)],
+            hubs, zip(estimated, known_in, known_out, inflow, beyond, strict=True), how, strict=True)],
     })
     actors = network.actors.set_index("actor_id")
     table["hub"], table["country"] = table["hub_id"].map(names_of(network)), table["hub_id"].map(actors["country"])
@@ -320,6 +337,43 @@ def _rows(network: TradeNetwork, found: Evidence, question: Question, named: boo
         notes.append(f"the list stops at the {MOST_HUBS} hubs that carry the most by the chain: {found.n_left_out} are left out; name "
                      "them to ask for them")
     return table, notes
+
+
+def _compare(
+    network: TradeNetwork, table: pd.DataFrame, found: Evidence, question: Question, asked: dict[str, Any], prefer: str, against: str
+) -> None:
+    """Fills the columns that compare `table`, the rows of `found`, with an earlier period."""
+    if not (asked["since"] and asked["until"]):
+        raise NotComparableError("give since and until together with against, so that identical months can be compared")
+    periods = periods_of(asked["since"], asked["until"], against)
+    since, until = (str(day.date()) for day in periods.before)
+    past = evidence(network, question, asked | {"since": since, "until": until}, prefer, found.hubs)
+    at = pd.Index(past.hubs).get_indexer(pd.Index(found.hubs))
+    before, draws_before = (part[..., at] for part in _direct(network, past, question))
+    now, draws = _direct(network, found, question)
+    alike = np.array([_same_cover(found.legs, past.legs, hub, periods) for hub in found.hubs], dtype=bool)
+    before, change = (np.where(alike, usd, np.nan) for usd in (before, now - before))
+    low, high = interval(draws - draws_before)
+    table["usd_direct_before"], table["change_usd"] = before, change
+    table["change_low_usd"], table["change_high_usd"] = np.fmin(low, change) + 0 * change, np.fmax(high, change) + 0 * change
+    table["status"] += np.where(alike | np.isnan(now), "", "; the two periods do not cover the same months and goods")
+
+
+def _direct(network: TradeNetwork, found: Evidence, question: Question) -> tuple[np.ndarray, np.ndarray]:
+    """USD of the origins' goods in what each hub dispatches to the destinations itself: the point, and the draws around it."""
+    main, outflow = found.reports[0], _values(found)[2]
+    estimated = estimated_hubs(network, found)
+    share = np.divide(main.known, main.held, out=np.full(len(found.hubs), np.nan), where=estimated)
+    point, all_on = np.where(outflow == 0, 0.0, share * outflow), tilted(main.known, main.held, main.onward, 1.0)
+    own = np.divide(point, all_on, out=np.zeros(len(point)), where=all_on > 0)
+    return point, spread(found.reports, by_origin=question.concept == "origin").usd * own
+
+
+def _same_cover(now: Legs, before: Legs, hub: str, periods: Periods) -> bool:
+    """Whether the data cover the same months of both periods, and the same goods."""
+    spans = [tuple(parse_period(part) for part in legs.compared[hub].split(", ") if part) for legs in (now, before)]
+    goods = all(now.seen[hub][side].products == before.seen[hub][side].products for side in ("in", "out"))
+    return goods and bool(spans[0]) and shared_spans(*spans, periods.shift) == tuple(spans)
 
 
 def _by_others(found: Evidence, question: Question) -> np.ndarray:
@@ -395,11 +449,11 @@ def _spread_within(
 def _status(
     legs: Legs, hub: str, facts: tuple[bool, bool, bool, float, float], how: str
 ) -> str:
-    estimated, known_in, known_out, inflow, outflow = facts
+    estimated, known_in, known_out, inflow, beyond = facts
     lacking = [leg for leg, side in (("inflow", "in"), ("outflow", "out")) if legs.seen[hub][side].status == "not covered"]
     if estimated:
         parts = ["estimated" if legs.complete[hub] else "estimated from the records alone, whose coverage is not stated"]
-        if outflow > inflow:
+        if beyond > 0:
             parts.append("more went out than came in on record: the estimate counts nothing unobserved as the origins'")
     elif lacking:
         parts = [f"bounds only: {' and '.join(lacking)} not covered"]

@@ -68,7 +68,7 @@ def origin_table(
     >>> import chiptrail as ct
     >>> table = ct.origin_table(ct.load_bundled("countries"), origins=["USA"], destinations=["RUS"], since="2022", until="2022")
     >>> table[["usd_attributed", "n_hubs"]].round(-3).values.tolist()
-    [[11893000.0, 0.0]]
+    [[11471000.0, 0.0]]
     """
     concept = asked_concept(network, concept)
     asked = {"products": products, "since": since, "until": until}

@@ -77,6 +77,43 @@ def test_what_others_carry_on_stands_beside_what_is_sent_straight(by_year):
     assert rows.loc[["CHN", "HKG", "KAZ", "TUR"], "onward_usd"].isna().all()
 
 
+def test_what_a_hub_makes_itself_is_no_import(build):
+    """Taiwan imports 100, 20 of them from the USA, and sends out 400: 300 are its own make or unknown, so a twentieth is American, and
+    by the balance anything from nothing (its own make alone) to all 20."""
+    told = ORIGIN | {"reported_by": "TWN"}
+    rows = [("USA", "TWN", "8542", "2022", 20.0, told), ("CHN", "TWN", "8542", "2022", 80.0, told),
+            ("TWN", "RUS", "8542", "2022", 40.0), ("TWN", "HKG", "8542", "2022", 360.0)]
+    network = build(rows, coverage=[*covered("TWN", more=BY_ORIGIN), *covered("TWN")])
+    row = ct.attribution(network, **ENDS, concept="origin", since="2022", until="2022").set_index("hub_id").loc["TWN"]
+    assert (row["share_of_origin"], row["usd_direct"], row["unobserved_usd"]) == pytest.approx((0.05, 2.0, 300.0))
+    assert (row["usd_least"], row["usd_most"]) == (0, 20)
+    assert "more went out than came in on record" in row["status"]
+
+
+def test_change_compares_identical_months(build):
+    """Turkey: a tenth of 10 in 2021, a fifth of 60 in 2022. Kazakhstan's imports of 2021 are not covered."""
+    rows, coverage = [], []
+    for year, ours, others, out in (("2021", 10.0, 90.0, 10.0), ("2022", 40.0, 160.0, 60.0)):
+        for hub in ("TUR", "KAZ"):
+            told = ORIGIN | {"reported_by": hub}
+            rows += [("USA", hub, "8542", year, ours, told), ("CHN", hub, "8542", year, others, told), (hub, "RUS", "8542", year, out)]
+            coverage += covered(hub, period=year)
+            coverage += covered(hub, period=year, more=BY_ORIGIN) if (hub, year) != ("KAZ", "2021") else []
+    network = build([row for row in rows if row[1:4:2] != ("KAZ", "2021")], coverage=coverage)
+    table = ct.attribution(network, **ENDS, since="2022", until="2022", against="2021")
+    assert table["hub_id"].tolist() == ["TUR", "KAZ"], "sorted by what was added"
+    turkey, kazakhstan = (row for _, row in table.iterrows())
+    assert (turkey["usd_direct_before"], turkey["usd_direct"], turkey["change_usd"]) == pytest.approx((1.0, 12.0, 11.0))
+    assert 0 < turkey["change_low_usd"] < 11 < turkey["change_high_usd"] < 60
+    assert kazakhstan["usd_direct"] == pytest.approx(12.0)
+    assert kazakhstan[["usd_direct_before", "change_usd", "change_low_usd", "change_high_usd"]].isna().all()
+    assert "the two periods do not cover the same months and goods" in kazakhstan["status"]
+    with pytest.raises(NotComparableError, match="identical months"):
+        ct.attribution(network, **ENDS, since="2022", until="2022", against="2021-01/2021-06")
+    nothing = ct.attribution(network, **ENDS, since="2022", until="2022")
+    assert nothing["change_usd"].isna().all()
+
+
 def test_hubs_left_out_of_the_list_are_counted(chain, monkeypatch):
     monkeypatch.setattr("chiptrail.queries.attribution.MOST_HUBS", 1)
     table = ct.attribution(chain, **ENDS, concept="dispatched", since="2022", until="2022")
