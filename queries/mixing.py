@@ -80,7 +80,7 @@ def amounts(chain: Chain, entering: np.ndarray) -> np.ndarray:
     A closed class, actors that trade in a circle with nothing coming in, used up or sent out, makes I - A singular. Since `held` is
     the larger of inflow and outflow, nothing can enter such a class from outside: its part of z is zero, and its composition unknown.
     """
-    return _solved(sparse.csr_array(chain.onward.T), entering)
+    return _solved(chain.onward.T, entering)
 
 
 def reach(chain: Chain, destinations: Sequence[int] | np.ndarray) -> np.ndarray:
@@ -109,7 +109,7 @@ def passages(chain: Chain, hubs: Sequence[int] | np.ndarray) -> np.ndarray:
     times = np.ones(len(chosen))
     _, group = sparse.csgraph.connected_components(chain.onward, directed=True, connection="strong")
     cyclic = np.flatnonzero((np.bincount(group) > 1)[group[chosen]])
-    backward, n = sparse.csr_array(chain.onward.T), len(chain.kept)
+    backward, n = chain.onward.T, len(chain.kept)
     closed = _closed(chain, group)
     times[cyclic[closed[chosen[cyclic]]]] = np.inf
     cyclic = cyclic[~closed[chosen[cyclic]]]
@@ -143,7 +143,7 @@ def _closed(chain: Chain, group: np.ndarray) -> np.ndarray:
     return ~leaks[group]
 
 
-def _solved(step: sparse.csr_array, entering: np.ndarray) -> np.ndarray:
+def _solved(step: sparse.csr_array | sparse.csc_array, entering: np.ndarray) -> np.ndarray:
     """The sum of entering + step entering + step^2 entering + ..., to a rest of 1e-12 of what entered.
 
     The rest of a sweep is what is still on its way, so the error of all that ends is not larger. Where goods run round for long, the
@@ -164,7 +164,7 @@ def _solved(step: sparse.csr_array, entering: np.ndarray) -> np.ndarray:
     return total + more.reshape(total.shape)
 
 
-def _rest(step: sparse.csr_array, entering: np.ndarray, small: float) -> np.ndarray:
+def _rest(step: sparse.csr_array | sparse.csc_array, entering: np.ndarray, small: float) -> np.ndarray:
     concerned = np.flatnonzero(_reached(step, entering > 0))
     part, start = step[concerned][:, concerned], entering[concerned]
     matrix = sparse.csr_array(sparse.eye_array(len(concerned)) - part)
@@ -176,7 +176,7 @@ def _rest(step: sparse.csr_array, entering: np.ndarray, small: float) -> np.ndar
     return result
 
 
-def _reached(step: sparse.csr_array, seen: np.ndarray) -> np.ndarray:
+def _reached(step: sparse.csr_array | sparse.csc_array, seen: np.ndarray) -> np.ndarray:
     """The actors that goods get to from those seen."""
     count = -1
     while count != (count := int(seen.sum())):
