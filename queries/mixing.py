@@ -110,9 +110,10 @@ def passages(chain: Chain, hubs: Sequence[int] | np.ndarray) -> np.ndarray:
     _, group = sparse.csgraph.connected_components(chain.onward, directed=True, connection="strong")
     cyclic = np.flatnonzero((np.bincount(group) > 1)[group[chosen]])
     backward, n = chain.onward.T, len(chain.kept)
-    closed = _closed(chain, group)
-    times[cyclic[closed[chosen[cyclic]]]] = np.inf
-    cyclic = cyclic[~closed[chosen[cyclic]]]
+    if not chain.kept[chosen[cyclic]].all():
+        closed = _closed(chain, group)[chosen[cyclic]]
+        times[cyclic[closed]] = np.inf
+        cyclic = cyclic[~closed]
     for start in range(0, len(cyclic), BLOCK):
         places = cyclic[start:start + BLOCK]
         entering = np.zeros((n, len(places)))
