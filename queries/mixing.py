@@ -103,17 +103,17 @@ def passages(chain: Chain, hubs: Sequence[int] | np.ndarray) -> np.ndarray:
     Notes
     -----
     N = (I - P)^-1 is the fundamental matrix of the chain (Kemeny and Snell 1960, Finite Markov Chains, chapter 3). Only actors on a
-    cycle need a solution each. In a closed class goods never stop coming back: infinity.
+    cycle need a solution each, which a few hubs get without a look at their cycles. In a closed class, where nobody keeps anything, goods
+    never stop coming back: infinity.
     """
     chosen = np.asarray(hubs, dtype=int)
-    times = np.ones(len(chosen))
-    _, group = sparse.csgraph.connected_components(chain.onward, directed=True, connection="strong")
-    cyclic = np.flatnonzero((np.bincount(group) > 1)[group[chosen]])
+    times, cyclic = np.ones(len(chosen)), np.arange(len(chosen))
+    if len(chosen) > BLOCK or not chain.kept[chosen].all():
+        _, group = sparse.csgraph.connected_components(chain.onward, directed=True, connection="strong")
+        closed = _closed(chain, group)[chosen]
+        times[closed] = np.inf
+        cyclic = np.flatnonzero((np.bincount(group) > 1)[group[chosen]] & ~closed)
     backward, n = chain.onward.T, len(chain.kept)
-    if not chain.kept[chosen[cyclic]].all():
-        closed = _closed(chain, group)[chosen[cyclic]]
-        times[cyclic[closed]] = np.inf
-        cyclic = cyclic[~closed]
     for start in range(0, len(cyclic), BLOCK):
         places = cyclic[start:start + BLOCK]
         entering = np.zeros((n, len(places)))
