@@ -343,8 +343,6 @@ def _compare(
     network: TradeNetwork, table: pd.DataFrame, found: Evidence, question: Question, asked: dict[str, Any], prefer: str, against: str
 ) -> None:
     """Fills the columns that compare `table`, the rows of `found`, with an earlier period."""
-    if not (asked["since"] and asked["until"]):
-        raise NotComparableError("give since and until together with against, so that identical months can be compared")
     periods = periods_of(asked["since"], asked["until"], against)
     since, until = (str(day.date()) for day in periods.before)
     past = evidence(network, question, asked | {"since": since, "until": until}, prefer, found.hubs)

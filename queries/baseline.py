@@ -50,14 +50,16 @@ class Pair:
     zero: bool
 
 
-def periods_of(since: str, until: str, against: str | None) -> Periods:
+def periods_of(since: str | None, until: str | None, against: str | None) -> Periods:
     """The period from since to until, and the one it is compared with; by default the same months, so many years before.
 
     Raises
     ------
     NotComparableError
-        If `against` has other months.
+        Without a period, or if `against` has other months, or is not before it.
     """
+    if since is None or until is None:
+        raise NotComparableError("give since and until together with against, so that identical months can be compared")
     first, last = parse_period(f"{since}/{until}")
     if against is None:
         back = pd.DateOffset(years=last.year - first.year + 1)

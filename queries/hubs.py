@@ -9,14 +9,13 @@ import numpy as np
 import pandas as pd
 
 from chiptrail.graphmodel.coverage import NOTHING, CoverageIndex, Observed, Span
-from chiptrail.graphmodel.errors import NotComparableError
 from chiptrail.graphmodel.network import TradeNetwork
-from chiptrail.graphmodel.periods import parse_period, period_text, window
+from chiptrail.graphmodel.periods import period_text, window
 from chiptrail.queries.answer import MEANING, answer, coarse_note, concept_or_default, names_of
-from chiptrail.queries.baseline import shared_spans
+from chiptrail.queries.baseline import Periods, periods_of, shared_spans
 from chiptrail.queries.between import betweenness, pairs_between, share_of_routes
 from chiptrail.queries.question import Question, closed_window, latest_covered_year, observed_leg, question_of, unfit_between
-from chiptrail.queries.throughflow import SIDES, Leg, breaks_of, counted, legs_by_hub, month_end, told
+from chiptrail.queries.throughflow import SIDES, Leg, breaks_of, counted, legs_by_hub, told
 
 _NO_SHARE = {"share_of_routes": 0.0, "betweenness": 0.0}
 COLUMNS = (
@@ -115,23 +114,23 @@ def transit_hubs(
     trades, straddling = counted(part, question, since, until, prefer)
     if straddling:
         notes.append(f"{straddling:,} records lie only partly inside the period, or have no dates, and are not counted")
-    before = _before(first, last, against)
-    earlier = counted(part, question, *before, prefer)[0] if before else trades.iloc[:0]
+    periods = periods_of(since, until, against) if against or (since and until) else None
+    start, end = (str(day.date()) for day in periods.before) if periods else (None, None)
+    earlier = counted(part, question, start, end, prefer)[0] if periods else trades.iloc[:0]
     notes += [coarse_note(trades[trades["side"].ne("")], products),
               coarse_note(earlier[earlier["side"].ne("")], products, "of the earlier period ")]
-    earlier_days = parse_period("/".join(before)) if before else None
-    shift = _shift(first, earlier_days)
-    breaks = breaks_of(network, [day for day in (first, last, *(earlier_days or ())) if day is not None], shift)
+    breaks = breaks_of(network, [day for day in (first, last, *(periods.before if periods else ())) if day is not None],
+                       periods.shift if periods else None)
     legs, others = legs_by_hub(trades, network, question, breaks)
     earlier_legs, _ = legs_by_hub(earlier, network, question, breaks)
     shares = _shares(trades, network, question)
     told_now = told(network, question, since, until)
-    told_before = told(network, question, *before) if before else set()
+    told_before = told(network, question, start, end) if periods else set()
     rows = []
     for hub in _candidates(network, legs):
         seen = {side: observed_leg(coverage, hub, side, question, first, last) for side in SIDES}
         goods = {side: seen[side].products or observed_leg(coverage, hub, side, question, None, None).products for side in SIDES}
-        then = _Past(earlier_legs.get(hub, []), hub, coverage, question, earlier_days, shift, seen)
+        then = _Past(earlier_legs.get(hub, []), hub, coverage, question, periods, seen)
         row = _row(hub, legs[hub], then, seen, goods, told_now, told_before)
         rows.append(row | shares.get(hub, _NO_SHARE) | {
             "suppliers": others.get((hub, "in"), []), "customers": others.get((hub, "out"), [])})
@@ -141,7 +140,7 @@ def transit_hubs(
     notes += _notes(table, network, question, coverage)
     asked = {"origins": list(origins), "destinations": list(destinations), "concept": concept,
              "products": products, "since": since, "until": until,
-             "against": period_text(*(parse_period("/".join(before)))) if before else None, "prefer": prefer}
+             "against": period_text(*periods.before) if periods else None, "prefer": prefer}
     used = trades[trades["side"].ne("")]
     return answer(table, network, question=asked, notes=notes, source_ids=used["source_id"], left_aside=used["left_aside"])
 
@@ -165,29 +164,20 @@ def _shares(trades: pd.DataFrame, network: TradeNetwork, question: Question) -> 
     }
 
 
-def _shift(first: pd.Timestamp | None, before: Span | None) -> pd.DateOffset | None:
-    """How far the earlier period lies back."""
-    if first is None or before is None:
-        return None
-    start, _ = before
-    return pd.DateOffset(months=(first.year - start.year) * 12 + first.month - start.month)
-
-
 class _Past:
     """A hub's legs in the earlier period, and the days of both periods that compare: those that the data cover in both."""
 
     def __init__(
-        self, legs: list[Leg], hub: str, coverage: CoverageIndex, question: Question, before: Span | None,
-        shift: pd.DateOffset | None, seen: dict[str, Observed],
+        self, legs: list[Leg], hub: str, coverage: CoverageIndex, question: Question, periods: Periods | None, seen: dict[str, Observed],
     ) -> None:
         self.seen = dict.fromkeys(SIDES, NOTHING)
         self.now_spans: dict[str, tuple[Span, ...]] = {"in": (), "out": ()}
         self.legs: list[Leg] = []
-        if before is None or shift is None:
+        if periods is None:
             return
         for side in SIDES:
-            self.seen[side] = observed_leg(coverage, hub, side, question, *before)
-            self.now_spans[side], spans = shared_spans(seen[side].spans, self.seen[side].spans, shift)
+            self.seen[side] = observed_leg(coverage, hub, side, question, *periods.before)
+            self.now_spans[side], spans = shared_spans(seen[side].spans, self.seen[side].spans, periods.shift)
             self.legs += _inside([leg for leg in legs if leg.side == side], spans)
 
 
@@ -328,28 +318,6 @@ def _status(values: dict[str, float], seen: dict[str, Observed], years: set[int]
         return "not ranked: the legs share no goods"
     unknown = [leg for side, leg in (("in", "inflow"), ("out", "outflow")) if np.isnan(values[side])]
     return f"not ranked: value of {' and '.join(unknown)} unknown" if unknown else "ranked"
-
-
-def _before(
-    first: pd.Timestamp | None, last: pd.Timestamp | None, against: str | None
-) -> tuple[str, str] | None:
-    """First and last day of the earlier period, as text; it must have the same months of the year."""
-    if first is None or last is None:
-        if against:
-            raise NotComparableError("give since and until together with against, so that identical months can be compared")
-        return None
-    if against is None:
-        back = pd.DateOffset(years=(last.year - first.year) + 1)
-        start, end = first - back, month_end(last, last - back)
-    else:
-        start, end = parse_period(against)
-        months = [(d.month, d.day) for d in (start, first)], [(d.month, d.is_month_end) for d in (end, last)]
-        if months[0][0] != months[0][1] or months[1][0] != months[1][1] or end.year - start.year != last.year - first.year:
-            raise NotComparableError(
-                f"{period_text(start, end)} and {period_text(first, last)} are not the same months of the year; "
-                "growth compares identical months only"
-            )
-    return str(start.date()), str(end.date())
 
 
 def _finish(rows: list[dict], network: TradeNetwork, question: Question) -> pd.DataFrame:
