@@ -7,6 +7,7 @@ markers, into README.md, group by group.
 
 import argparse
 import importlib.metadata
+import math
 import os
 import platform
 import tempfile
@@ -84,11 +85,13 @@ def _whole(folder: Path, scale: float, seed: int) -> Rows:
             whole.check(runs)
             ours, theirs = runs["ours"], runs["theirs"]
             steps = ", ".join(f"{step} {seconds:.3g}" for step, seconds in ours.steps.items())
+            killed = math.isnan(theirs.seconds)
             yield {
                 "question": name, "shipments": f"{rows:,}", "chiptrail": f"{ours.seconds:.3g} s ({steps})",
-                "script": f"{theirs.seconds:.3g} s", "script / chiptrail": f"{theirs.seconds / ours.seconds:.2g}",
-                "chiptrail, MB": f"{ours.megabytes:,.0f}", "script, MB": f"{theirs.megabytes:,.0f}",
-                "chiptrail / script, MB": f"{ours.megabytes / theirs.megabytes:.2g}",
+                "script": "killed: out of memory" if killed else f"{theirs.seconds:.3g} s",
+                "script / chiptrail": "" if killed else f"{theirs.seconds / ours.seconds:.2g}",
+                "chiptrail, MB": f"{ours.megabytes:,.0f}", "script, MB": "" if killed else f"{theirs.megabytes:,.0f}",
+                "chiptrail / script, MB": "" if killed else f"{ours.megabytes / theirs.megabytes:.2g}",
                 "time for ten times the rows": f"{ours.seconds / before[name]:.2g}" if name in before else "",
             }
             before[name] = ours.seconds

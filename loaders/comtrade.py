@@ -50,6 +50,7 @@ _COLUMNS: dict[str, tuple[str, str, str]] = {
     "unit": ("qtyUnitAbbr", "Qty Unit", "qtDesc"),
     "unit_code": ("qtyUnitCode", "Qty Unit Code", "qtCode"),
     "weight_estimated": ("isNetWgtEstimated", "", ""),
+    "quantity_estimated": ("isQtyEstimated", "", ""),
     "estimated": ("legacyEstimationFlag", "Flag", "estCode"),
     "partner2": ("partner2Code", "2nd Partner Code", "ptCode2"),
     "customs": ("customsCode", "Customs Proc. Code", "cstCode"),
@@ -60,7 +61,7 @@ _VARIANTS = {"cif": ("CIF TradeValue",), "fob": ("FOB TradeValue",)}
 _NEEDED = ("period", "reporter", "partner", "flow", "classification", "hs_code", "value")
 _UNUSED = frozenset("""
 typeCode freqCode refPeriodId refYear refMonth reporterISO reporterDesc flowDesc partnerISO partner2ISO partner2Desc
-classificationSearchCode isOriginalClassification aggrLevel isLeaf customsDesc motDesc isQtyEstimated
+classificationSearchCode isOriginalClassification aggrLevel isLeaf customsDesc motDesc
 altQtyUnitCode altQtyUnitAbbr altQty isAltQtyEstimated grossWgt isGrossWgtEstimated isReported isAggregate datasetCode
 Year PeriodDesc AggregateLevel IsLeafCode TradeFlow Reporter 2ndPartner 2ndPartnerISO Customs ModeOfTransport AltQtyUnit
 GrossWeightKg yr rgDesc rtTitle rt3ISO pt3ISO ptTitle2 pt3ISO2 cstDesc qtAltCode qtAltDesc
@@ -102,8 +103,8 @@ def load_comtrade(
         - `trades`: one row per record between two economies, value in USD. Exports (FOB) by destination have the
           reporter as seller; imports (CIF) by country of origin have it as buyer. Rows for one transport mode, customs
           procedure or second partner name these in `breakdown`, with the codes in `x_transport`, `x_customs` and
-          `x_partner2`. `x_value_column` is the column that the value was read from, `x_weight_estimated` whether the UN
-          estimated the weight.
+          `x_partner2`. `x_value_column` is the column that the value was read from, `x_weight_estimated` and
+          `x_quantity_estimated` whether the UN estimated the weight and the quantity.
         - `totals`: partner World, regions, blocs and areas not elsewhere specified.
         - `coverage`: per reporter, flow and period. All partners are covered, so that a missing row means zero, only
           where one row for each named country adds up to the World total but for rounding (1 USD for each partner, at
@@ -279,8 +280,8 @@ def _rows(opened: Opened, kept: ir.Table, columns: dict[str, str | None], source
         breakdown=_breakdown(kept), reported_by=kept["reporter_id"], basis=ibis.literal("recorded"),
         source_id=ibis.literal(source_id), record_ref=record["record_ref"],
         x_value_column=ibis.cases(*((choice == n, columns[n] or "") for n in ("value", "cif", "fob")), else_=""),
-        x_weight_estimated=(kept["weight_estimated"].lower().isin(["true", "1"])
-                            | kept["estimated"].isin(["4", "6"])).fill_null(False),
+        **{f"x_{name}": (kept[name].lower().isin(["true", "1"]) | kept["estimated"].isin(flags)).fill_null(False)
+           for name, flags in (("weight_estimated", ["4", "6"]), ("quantity_estimated", ["2", "6"]))},
         x_partner2=kept["partner2"], x_customs=kept["customs"], x_transport=kept["transport"],
     )
 

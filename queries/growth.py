@@ -27,10 +27,19 @@ def measured_weight(trades: pd.DataFrame) -> pd.Series:
 
     Marks are the bases `estimated` and `inferred`, and the column `x_weight_estimated` of UN Comtrade.
     """
+    return _measured(trades, "weight_kg", "x_weight_estimated")
+
+
+def measured_quantity(trades: pd.DataFrame) -> pd.Series:
+    """Quantity as somebody counted it; missing where it (`x_quantity_estimated`) or the whole record is marked as an estimate."""
+    return _measured(trades, "quantity", "x_quantity_estimated")
+
+
+def _measured(trades: pd.DataFrame, column: str, mark: str) -> pd.Series:
     estimated = trades["basis"].isin(["estimated", "inferred"])
-    if "x_weight_estimated" in trades:
-        estimated |= trades["x_weight_estimated"].astype("str").str.casefold().isin(["true", "1"])
-    return trades["weight_kg"].where(~estimated & trades["weight_kg"].gt(0))
+    if mark in trades:
+        estimated |= trades[mark].astype("str").str.casefold().isin(["true", "1"])
+    return trades[column].where(~estimated & trades[column].gt(0))
 
 
 def sums(rows: pd.DataFrame, pairs: Iterable[Pair], *, blocked: bool) -> dict[str, Sums]:

@@ -8,7 +8,7 @@ import pandas as pd
 from chiptrail.graphmodel.network import TradeNetwork
 from chiptrail.graphmodel.selection import actors_named
 from chiptrail.queries.answer import answer, names_of
-from chiptrail.queries.growth import measured_weight
+from chiptrail.queries.growth import measured_quantity, measured_weight
 from chiptrail.queries.scope import count_once, period_texts, scope_notes, shaped, trades_in_scope, value_concept, with_periods
 
 PIECES = frozenset({"u", "un unit code 5", "p/st", "pst", "nar", "pce", "pc", "pcs", "piece", "pieces", "item", "items", "number of items",
@@ -81,9 +81,9 @@ def unit_values(
 
     Notes
     -----
-    Weights that a source marks as estimated (UN Comtrade), and estimated records, are left out: estimates are made from average
-    prices, so a price from them says nothing. Prices of one code differ a hundredfold by the goods in it: a premium can be a markup,
-    another mix of goods, smaller lots, dearer transport (CIF), or a wrong weight. It does not say which.
+    Weights and numbers of pieces that a source marks as estimated (UN Comtrade), and estimated records, are left out: estimates are made
+    from average prices, so a price from them says nothing. Prices of one code differ a hundredfold by the goods in it: a premium can be
+    a markup, another mix of goods, smaller lots, dearer transport (CIF), or a wrong weight. It does not say which.
 
     Examples
     --------
@@ -121,11 +121,12 @@ def _priced(trades: pd.DataFrame) -> pd.DataFrame:
     ratio = per_kg / median.where(median.gt(0))
     off = ratio.ge(THOUSAND) | ratio.le(1 / THOUSAND)
     weighed = per_kg.notna() & ~off
-    counted = trades["quantity_unit"].str.strip().str.casefold().isin(PIECES) & trades["quantity"].gt(0) & trades["value_usd"].notna()
+    number = measured_quantity(trades)
+    counted = trades["quantity_unit"].str.strip().str.casefold().isin(PIECES) & number.notna() & trades["value_usd"].notna()
     return trades.assign(
         estimated=trades["weight_kg"].gt(0) & kg.isna(), median=median, off=off, ratio=ratio.where(off), weighed=weighed, counted=counted,
         price=per_kg.where(weighed), kg=kg.where(weighed), kg_usd=trades["value_usd"].where(weighed),
-        number=trades["quantity"].where(counted), piece_usd=trades["value_usd"].where(counted))
+        number=number.where(counted), piece_usd=trades["value_usd"].where(counted))
 
 
 def _corridors(used: pd.DataFrame) -> pd.DataFrame:

@@ -60,7 +60,7 @@ def test_a_record_in_full(net):
         "seller_id": "KAZ", "buyer_id": "RUS", "hs_code": "8542", "hs_version": "HS2022", "value": 700, "currency": "USD",
         "fx_rate": 1, "value_usd": 700, "valuation": "FOB", "weight_kg": 70, "quantity": 35, "quantity_unit": "u",
         "flow": "export", "partner_concept": "destination", "breakdown": "", "reported_by": "KAZ", "basis": "recorded",
-        "x_value_column": "fobvalue", "x_weight_estimated": True, "goods": "Electronic integrated circuits",
+        "x_value_column": "fobvalue", "x_weight_estimated": True, "x_quantity_estimated": False, "goods": "Electronic integrated circuits",
         "period_start": pd.Timestamp("2022-01-01"), "period_end": pd.Timestamp("2022-12-31"),
     }
     assert {name: row[name] for name in expected} == expected

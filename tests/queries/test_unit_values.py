@@ -66,6 +66,15 @@ def test_estimated_weights_give_no_price(build, mark):
     assert of(table, "KAZ")["status"] == "no measured weight"
 
 
+@pytest.mark.parametrize("mark", [{"x_quantity_estimated": True}, {"basis": "estimated"}])
+def test_estimated_numbers_of_pieces_give_no_price(build, mark):
+    pieces = {"quantity_unit": "u", "quantity": 10.0}
+    plain = {"x_quantity_estimated": False} if "x_quantity_estimated" in mark else {}
+    table = ct.unit_values(build([row("XAA", "RUS", "2022-01", 3_000.0, 10.0, pieces | plain),
+                                  row("XAA", "RUS", "2022-02", 3_000.0, 1.0, pieces | {"quantity": 1.0} | mark)]), concept="dispatched")
+    assert (of(table)["usd_per_piece"], of(table)["pieces"], of(table)["n_counted"]) == (300, 10, 1)
+
+
 def test_estimated_weight_mark_survives_being_saved(build, tmp_path):
     network = build([row("XAA", "RUS", "2022-01", 3_000.0, 10.0, {"x_weight_estimated": True}),
                      row("XAA", "RUS", "2022-02", 500.0, 10.0, {"x_weight_estimated": False})])
