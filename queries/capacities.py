@@ -18,11 +18,11 @@ from chiptrail.graphmodel.tellings import PREFER, left_aside
 from chiptrail.queries import cuts
 from chiptrail.queries.answer import MEANING, coarse_note, concept_or_default
 from chiptrail.queries.hubs import goods_classes
-from chiptrail.queries.question import Question, closed_window, latest_covered_year, observed_leg, question_of, unfit_between
+from chiptrail.queries.question import Question, closed_window, latest_covered_year, observed_leg, question_of, shared_years, unfit_between
 from chiptrail.queries.throughflow import SIDES, brand_links
 
 MARGIN, NOISE = 0.2, 0.1
-COVERED = "both legs covered"
+COVERED, APART = "both legs covered", "legs covered in different years"
 DRAWS, MANY_FLOWS, FEW_DRAWS = 40, 20_000, 10
 
 
@@ -128,13 +128,17 @@ def case_of(
     if straddling:
         notes.append(f"{straddling:,} records lie only partly inside the period, or have no dates, and are not counted")
     usable = _chosen(network, trades[inside], question).sort_values("trade_id", ignore_index=True)
+    days = window(since, until)
+    usable, n_apart = (usable, 0) if network.coverage.empty else _in_shared_years(usable, question, coverage, *days)
+    if n_apart:
+        notes.append(f"{n_apart:,} records of hubs lie in years that the data do not cover of the hub's other leg, and are not counted")
     told, kept = {}, usable
     for side in (prefer, *(other for other in PREFER if other != prefer)):
         chosen = usable.assign(left_aside=left_aside(usable, level=network.level, prefer=side, retrieved=retrieval_dates(network)))
         kept = chosen if side == prefer else kept
         told[side] = _capacities(network, chosen[chosen["left_aside"].eq("")], question)
     notes += [coarse_note(kept, products), coverage.described()]
-    case = Case(network, question, since, until, window(since, until), prefer, coverage, told, kept, notes)
+    case = Case(network, question, since, until, days, prefer, coverage, told, kept, notes)
     return case._replace(told={side: capacities._replace(limits=_limits(case, capacities)) for side, capacities in told.items()})
 
 
@@ -160,6 +164,21 @@ def _chosen(network: TradeNetwork, trades: pd.DataFrame, question: Question) -> 
     keep = (first | later) & ~trades["buyer_id"].isin(question.origins) & fit
     keep &= trades["seller_id"].astype("str").ne(trades["buyer_id"].astype("str"))
     return trades.assign(stated=stated, from_origin=from_origin, to_end=to_end)[keep]
+
+
+def _in_shared_years(
+    trades: pd.DataFrame, question: Question, coverage: CoverageIndex, first: pd.Timestamp | None, last: pd.Timestamp | None
+) -> tuple[pd.DataFrame, int]:
+    """The trades without those legs of a hub that lie in a year of which the data cover its other leg not at all; and their number."""
+    kept = pd.Series(True, index=trades.index)
+    if first is not None and last is not None and first.year == last.year:
+        return trades, 0
+    for leg, hubs in ((trades["from_origin"] & ~trades["to_end"], "buyer_id"), (trades["to_end"] & ~trades["from_origin"], "seller_id")):
+        for hub, rows in trades[leg].groupby(hubs, observed=True):
+            years = shared_years({side: observed_leg(coverage, str(hub), side, question, first, last) for side in SIDES})
+            if years:
+                kept[rows.index] = rows["period_start"].dt.year.isin(years) & rows["period_end"].dt.year.isin(years)
+    return trades[kept].reset_index(drop=True), int((~kept).sum())
 
 
 def _capacities(network: TradeNetwork, used: pd.DataFrame, question: Question) -> Capacities:
@@ -253,8 +272,9 @@ class Balance:
             here = values[places][told[places]]
             sums[name] = float(here.sum()) if len(here) else 0.0 if seen[side].status == "covered" else np.nan
         unknown = [name for name, total in sums.items() if np.isnan(total) and name not in lacking]
-        status = (f"{' and '.join(lacking)} not covered" if lacking else f"value of {' and '.join(unknown)} unknown" if unknown
-                  else COVERED)
+        status = APART if shared_years(seen) == set() else COVERED
+        if lacking or unknown:
+            status = f"{' and '.join(lacking)} not covered" if lacking else f"value of {' and '.join(unknown)} unknown"
         return {
             "inflow_usd": sums["inflow"], "outflow_usd": sums["outflow"],
             "inflow_coverage": seen["in"].text, "outflow_coverage": seen["out"].text, "status": status,
@@ -263,7 +283,7 @@ class Balance:
     def row(self, hub: str) -> dict[str, Any]:
         """The legs of a hub, its throughput, USD, and `most` that its closure can cut (infinite if not known)."""
         places, own = self.base.places([hub]), self.legs(hub)
-        lacking = [own[f"{name}_coverage"] == "not covered" for name in ("inflow", "outflow")]
+        lacking = [own["status"] == APART or own[f"{name}_coverage"] == "not covered" for name in ("inflow", "outflow")]
         ends = np.array([[np.inf if end is None else end / 100 for end in self.flow.reaching(place)] for place in places]).reshape(-1, 2)
         recorded = float(ends.min(axis=1).sum())
         ends[:, lacking] = np.inf

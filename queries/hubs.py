@@ -14,7 +14,7 @@ from chiptrail.graphmodel.periods import period_text, window
 from chiptrail.queries.answer import MEANING, answer, coarse_note, concept_or_default, names_of
 from chiptrail.queries.baseline import Periods, periods_of, shared_spans
 from chiptrail.queries.between import betweenness, pairs_between, share_of_routes
-from chiptrail.queries.question import Question, closed_window, latest_covered_year, observed_leg, question_of, unfit_between
+from chiptrail.queries.question import Question, closed_window, latest_covered_year, observed_leg, question_of, shared_years, unfit_between
 from chiptrail.queries.throughflow import SIDES, Leg, breaks_of, counted, legs_by_hub, told
 
 _NO_SHARE = {"share_of_routes": 0.0, "betweenness": 0.0}
@@ -185,14 +185,6 @@ def _inside(legs: list[Leg], spans: tuple[Span, ...]) -> list[Leg]:
     return [leg for leg in legs if any(leg.start >= a and leg.end <= b for a, b in spans)]
 
 
-def _shared_years(seen: dict[str, Observed]) -> set[int] | None:
-    """Calendar years that the data cover, in whole or part, of both legs; None where a leg is not covered at all."""
-    if not all(seen[side].spans for side in SIDES):
-        return None
-    years = [{year for start, end in seen[side].spans for year in range(start.year, end.year + 1)} for side in SIDES]
-    return years[0] & years[1]
-
-
 def _in_years(legs: list[Leg], years: set[int] | None) -> list[Leg]:
     """The legs that lie whole in the years; those without a start or an end do not."""
     if not years:
@@ -267,7 +259,7 @@ def _row(
     hub: str, legs: list[Leg], then: _Past, seen: dict[str, Observed], goods: dict[str, frozenset[str]],
     told: set[tuple[str, str]], told_before: set[tuple[str, str]],
 ) -> dict:
-    years = _shared_years(seen)
+    years = shared_years(seen)
     now, classes, shared = _comparable(_in_years(legs, years), goods)
     past, past_classes, _ = _comparable(then.legs, goods)
     sums, past_sums = _sums(now, classes), _sums(past, past_classes)

@@ -1,6 +1,6 @@
 """A question about goods on their way from origins to destinations, and what the data cover of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,6 +57,13 @@ def observed_leg(
         return NOTHING
     return coverage.observed(question.origins, [hub], concept=question.concept, codes=question.codes, exact=question.exact,
                              first=first, last=last)
+
+
+def shared_years(seen: Mapping[str, Observed]) -> set[int] | None:
+    """Calendar years that the data cover, in whole or part, of both legs of a hub; None where a leg is not covered at all."""
+    if not all(leg.spans for leg in seen.values()):
+        return None
+    return set.intersection(*({year for a, b in leg.spans for year in range(a.year, b.year + 1)} for leg in seen.values()))
 
 
 def closed_window(network: TradeNetwork, since: str | None, until: str | None) -> tuple[str | None, str | None]:

@@ -8,6 +8,7 @@ from chiptrail.graphmodel.errors import InputError
 from chiptrail.loaders.bundled import load_bundled
 from chiptrail.queries.chokepoints import chokepoints
 from chiptrail.queries.hubs import transit_hubs
+from chiptrail.queries.what_if import what_if
 
 ORIGIN = {"flow": "import", "partner_concept": "origin"}
 ENDS = {"origins": ["USA"], "destinations": ["RUS"]}
@@ -31,6 +32,23 @@ def dispatched(network, **more):
 
 def row(table, hub):
     return table.set_index("hub_id").loc[hub]
+
+
+def test_legs_of_different_years_are_not_added(build):
+    """Of Turkey the inflow is covered in 2021 and 2022, the outflow in 2022 alone: 5 could pass, not 9. Of Kazakhstan each leg is
+    covered in a year of its own: nothing is known of what could pass."""
+    rows = [("USA", "TUR", "8542", "2021", 100.0, {"reported_by": "TUR", "flow": "import"}), ("TUR", "RUS", "8542", "2021", 4.0),
+            ("USA", "TUR", "8542", "2022", 5.0, {"reported_by": "TUR", "flow": "import"}), ("TUR", "RUS", "8542", "2022", 9.0),
+            ("USA", "KAZ", "8542", "2021", 7.0, {"reported_by": "KAZ", "flow": "import"}), ("KAZ", "RUS", "8542", "2022", 7.0)]
+    imports = {"flow": "import", "partner_concept": "consignment"}
+    coverage = [("TUR", "*", "8542", "2021", imports), ("TUR", "*", "8542", "2022", imports), ("TUR", "*", "8542", "2022"),
+                ("KAZ", "*", "8542", "2021", imports), ("KAZ", "*", "8542", "2022")]
+    table = what_if(build(rows, coverage=coverage), close=["TUR", "KAZ"], **ENDS, concept="dispatched", since="2021", until="2022")
+    turkey, kazakhstan = (row(table, hub) for hub in ("TUR", "KAZ"))
+    assert (turkey["inflow_usd"], turkey["outflow_usd"], turkey["throughput_max_usd"]) == (5.0, 9.0, 5.0)
+    assert np.isnan(kazakhstan["throughput_max_usd"])
+    assert kazakhstan["status"] == "legs covered in different years"
+    assert any(note.startswith("2 records of hubs lie in years") for note in table.attrs["notes"])
 
 
 def test_drawing(build):
