@@ -12,7 +12,7 @@ import numpy as np
 from entry import Entry
 from measures import network
 
-from chiptrail.queries import kernels, mixing
+from chiptrail.queries import balances, kernels, mixing
 
 DENSE_PART, HUBS = 3, 200
 """The dense matrix is asked of a network this many times smaller, for as many hubs as `attribution` lists."""
@@ -30,6 +30,10 @@ def entries(actors: int, flows: int, seed: int) -> Iterator[Entry]:
     yield Entry("attribution to one hub, by following the goods", size,
                 lambda: mixing.through(chain, mixing.dispatched(chain, origins), one, ends),
                 lambda: _by_networkx(theirs, origins, ends, one), _check)
+    yield Entry("least and most through one hub, by the balances of all", size,
+                lambda: (balances.balanced(chain, origins=origins, destinations=ends, hub=int(one[0])),
+                         mixing.through(chain, mixing.dispatched(chain, origins), one, ends)[0]),
+                None, _check_bounds, "alone: two linear programs")
 
 
 def _asked(actors: int, flows: int, seed: int) -> tuple[kernels.Graph, np.ndarray, np.ndarray, np.ndarray, str]:
@@ -105,6 +109,11 @@ def _followed(graph: nx.DiGraph, entering: dict[int, float]) -> dict[int, float]
             total[buyer] = total.get(buyer, 0.0) + amount
         rest = received
     return total
+
+
+def _check_bounds(ours: tuple[balances.Bounds, float], _: None) -> None:
+    bounds, mixed = ours
+    assert 0 <= bounds.least <= mixed <= bounds.most
 
 
 def _check(ours: np.ndarray, theirs: np.ndarray) -> None:
