@@ -1,22 +1,23 @@
 """Origin attribution: how much of what reached the destinations was the origins', and through whom, between which bounds?"""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from chiptrail.graphmodel.coverage import CoverageIndex, Observed
+from chiptrail.graphmodel.coverage import CoverageIndex, Span
 from chiptrail.graphmodel.errors import InputError, NotComparableError
 from chiptrail.graphmodel.network import TradeNetwork
 from chiptrail.graphmodel.periods import parse_period
-from chiptrail.graphmodel.selection import actors_named
+from chiptrail.graphmodel.selection import actors_named, in_window
 from chiptrail.queries.answer import answer, names_of
 from chiptrail.queries.assumptions import NOMINAL, RELAXED, UNDERSTATED, Held, Spread, interval, spread, tilted
-from chiptrail.queries.balances import balanced
-from chiptrail.queries.baseline import Periods, periods_of, shared_spans
-from chiptrail.queries.holdings import ENOUGH, OTHER_SIDE, Legs, alike_flows, candidates, chain_between, comparable, counted, used
-from chiptrail.queries.mixing import Chain, amounts, dispatched, passages, reach
+from chiptrail.queries.balances import Bounds, balanced
+from chiptrail.queries.baseline import Periods, compares, periods_of, shared_spans
+from chiptrail.queries.evidence import Evidence, estimated_hubs, evidence, values
+from chiptrail.queries.holdings import Legs, used
 from chiptrail.queries.question import Question, closed_window, latest_covered_year, question_of
 from chiptrail.queries.scope import scope_notes, shaped, value_concept
 
@@ -33,23 +34,6 @@ MOST_HUBS = 200
 """Hubs listed where none are named: those that carry the most by the chain."""
 SMALL, EXACT = 5_000, 10
 """Flows of a network up to which the first hubs' bounds come from all balances without being asked for, and how many hubs."""
-
-
-class Evidence(NamedTuple):
-    """By hub: its legs, each side's reports of what it holds and sends on, and what its own balance allows."""
-
-    hubs: list[str]
-    legs: Legs
-    reports: list[Held]
-    inflow: np.ndarray
-    from_origin: np.ndarray
-    outflow: np.ndarray
-    least: np.ndarray
-    most: np.ndarray
-    arriving: float
-    chain: Chain | None
-    trades: pd.DataFrame
-    n_left_out: int = 0
 
 
 def attribution(
@@ -83,23 +67,22 @@ def attribution(
     Returns
     -------
     DataFrame
-        `hub_id`, `hub`, `country`, `concept`; `inflow_usd` (USD from all sellers), `inflow_origin_usd` (USD of the origins in it: by
-        origin as recorded, by dispatch what came straight from them), `outflow_usd` (USD dispatched to the destinations),
-        `onward_usd` (USD, of whatever origin, that it dispatches to others and that mixing carries on to the destinations; missing
-        where no dispatch to others is on record), `unobserved_usd` (USD of outflow above all recorded inflow: what came from nobody
-        knows where); `share_of_origin` (0-1, of what the hub holds), `share_low`, `share_high`; `usd_attributed` (USD by proportional
-        mixing, in `outflow_usd` and `onward_usd` together; missing where the inflow is not covered), `share_attributed` (0-1, of all
-        goods of the origins that are known to end at the destinations, directly or by hubs);
-        `usd_low`, `usd_high` (USD, nominal 90 % interval over the assumptions of `queries.assumptions`), `usd_least`, `usd_most`
-        (USD, what the balances allow for the recorded goods of the origins, whatever is assumed); `usd_direct` (USD by proportional
-        mixing in `outflow_usd` alone: every dollar counts at the hub it left last, so that these add up), `usd_direct_before` (USD, the
-        same of the earlier period), `change_usd` with `change_low_usd` and `change_high_usd` (USD more than in the earlier period, and
-        its nominal 90 % interval: what is assumed is assumed of both periods; missing without `against`, or where the two periods do
-        not cover the same months and goods of the hub); `inflow_coverage`,
+        `hub_id`, `hub`, `country`, `concept`; `inflow_usd` (USD from all sellers), `inflow_origin_usd` (USD of the origins in it: by origin
+        as recorded, by dispatch what came straight from them), `outflow_usd` (USD dispatched to the destinations), `onward_usd` (USD, of
+        whatever origin, that it dispatches to others and that mixing carries on to the destinations; missing where no dispatch to others is
+        on record), `unobserved_usd` (USD of outflow above the recorded inflow from named actors: what came from nobody knows where);
+        `share_of_origin` (0-1, of what the hub holds), `share_low`, `share_high`; `usd_attributed` (USD by proportional mixing, in
+        `outflow_usd` and `onward_usd` together; missing where the inflow is not covered), `share_attributed` (0-1, of all goods of the
+        origins that are known to end at the destinations, directly or by hubs); `usd_low`, `usd_high` (USD, nominal 90 % interval over the
+        assumptions of `queries.assumptions`), `usd_least`, `usd_most` (USD, what the balances allow for the recorded goods of the origins,
+        whatever is assumed); `usd_direct` (USD by proportional mixing in `outflow_usd` alone: every dollar counts at the hub it left last,
+        so that these add up), `usd_direct_before` (USD, the same of the earlier period), `change_usd` with `change_low_usd` and
+        `change_high_usd` (USD more than in the earlier period, and its nominal 90 % interval: what is assumed is assumed of both periods;
+        missing without `against`, or where the two periods do not cover the same months and goods of the hub); `inflow_coverage`,
         `outflow_coverage`, `compared` (the days compared), `inflow_products`, `outflow_products` (codes compared) and `status`
-        (`estimated`, or why not, and what to beware of). Sorted by `change_usd` where `against` is given, then by `usd_attributed` and
-        `usd_most`. `attrs` holds the question,
-        notes, records left aside by reason, and sources.
+        (`estimated`, or why not: an estimate needs values, inflow covered from nine in ten possible sellers, suppliers whose goods are
+        known, and the same months and goods coming in as going out; and what to beware of). Sorted by `change_usd` where `against` is
+        given, then by `usd_attributed` and `usd_most`. `attrs` holds the question, notes, records left aside by reason, and sources.
 
     Raises
     ------
@@ -107,25 +90,26 @@ def attribution(
         If a name, concept, product list or preference is not known.
     NotComparableError
         For `concept="brand"`, whose links have no value, for `concept="origin"` on firms, whose imports by origin no one tells, and if
-        `against` has other months, or is given without a window.
+        `against` has other months.
     InputError
         If a hub is one of the origins or destinations.
 
     Notes
     -----
-    By origin: USD attributed = the origins' part of all that the hub holds (its imports, or all its dispatches where these are more: a
-    hub that makes goods itself) x what it dispatches to the destinations, and to others that mixing sends on there (`onward_usd`;
-    others whose own inflow is not covered add nothing to it). By dispatch: with N the
-    fundamental matrix of the absorbing chain, USD attributed = entering x N_oh / N_hh x P(ends at the destinations from h); a hub
-    on a cycle gets no more than all, and goods through two hubs count at both (Kastner, Kastner and Nonhebel 2011, doi
-    10.1016/j.ecolecon.2011.01.012; Kemeny and Snell 1960). Bounds come from the balances of the whole network for hubs that are named
-    and in small networks, else from the hub's own balance, which is wider; `status` says which.
+    By origin: USD attributed = the origins' part of all that the hub holds (its imports, or all its dispatches where these are more: a hub
+    that makes goods itself) x what it dispatches to the destinations, and to others that mixing sends on there (`onward_usd`; others whose
+    own inflow is not covered add nothing to it). By dispatch: with N the fundamental matrix of the absorbing chain, USD attributed =
+    entering x N_oh / N_hh x P(ends at the destinations from h); a hub on a cycle gets no more than all, and goods through two hubs count at
+    both (Kastner, Kastner and Nonhebel 2011, doi 10.1016/j.ecolecon.2011.01.012; Kemeny and Snell 1960). Bounds come from the balances of
+    the whole network for hubs that are named and in small networks, else from the hub's own balance, which is wider; `status` says which.
 
-    Cautions: mixing is an assumption, and nobody saw the goods pass. Least and most count recorded goods; what came unobserved may
-    add to the most, and `usd_high` allows for it. Goods in stock before the window are not seen, and outflows lag inflows. Where the
-    two legs are told in different codes, the composition is that of the wider goods. A high amount is a lead; what a hub passes on may
-    be lawful trade. A country that makes goods and buys parts from the origins stands high by amount though its trade is ordinary;
-    `against` shows what was added, and that may have lawful reasons too.
+    Cautions: mixing is an assumption, and nobody saw the goods pass. By dispatch the goods of all headings mix as one. Least and most count
+    recorded goods, as the side preferred told of them; least is above zero only where nothing else can have come in, and most allows that
+    actors whose dispatches are not covered passed on all they had; what came unobserved may add to the most, and `usd_high` allows for it.
+    Goods in stock before the window are not seen, and outflows lag inflows. Where the two legs are told in different codes, the composition
+    is that of the wider goods. A high amount is a lead; what a hub passes on may be lawful trade. A country that makes goods and buys parts
+    from the origins stands high by amount though its trade is ordinary; `against` shows what was added, and that may have lawful reasons
+    too.
 
     Examples
     --------
@@ -140,18 +124,21 @@ def attribution(
     question = question_of(network, origins=origins, destinations=destinations, concept=concept, products=products)
     notes = set_window(network, question, asked)
     chosen = _named(network, question, hubs)
-    found = evidence(network, question, asked, prefer, chosen)
+    found = evidence(network, question, asked, prefer, chosen, MOST_HUBS)
     table, more = _rows(network, found, question, chosen is not None)
+    earlier = used(found.trades)["source_id"]
+    if against is not None:
+        parse_period(against)
     if against is not None and len(table):
-        _compare(network, table, found, question, asked, prefer, against)
+        earlier = _compare(network, table, found, question, asked, prefer, against)
     table = table if chosen is None else table[table["hub_id"].isin(chosen)]
     order = ["change_usd", "usd_attributed", "usd_most", "outflow_usd", "inflow_origin_usd"]
     table = table.sort_values("hub_id", kind="stable").sort_values(order, ascending=False, kind="stable", na_position="last")
     notes += [*scope_notes(network, concept, found.trades), *more, *_notes(table)]
     question_asked = {"origins": list(origins), "destinations": list(destinations), "concept": concept, **asked, "prefer": prefer,
                       "hubs": hubs, "against": against}
-    return answer(shaped(table, _DTYPES), network, question=question_asked, notes=notes, source_ids=used(found.trades)["source_id"],
-                  left_aside=found.trades["left_aside"])
+    return answer(shaped(table, _DTYPES), network, question=question_asked, notes=notes, left_aside=found.trades["left_aside"],
+                  source_ids={*used(found.trades)["source_id"], *earlier})
 
 
 def asked_concept(network: TradeNetwork, concept: str | None) -> str:
@@ -184,147 +171,40 @@ def _named(network: TradeNetwork, question: Question, hubs: Sequence[str] | None
     return sorted(found)
 
 
-def evidence(
-    network: TradeNetwork, question: Question, asked: dict[str, Any], prefer: str, hubs: list[str] | None
-) -> Evidence:
-    """What is known of each hub by the preferred side's reports and, where both sides told of anything, by the other's too."""
-    collect = _by_origin if question.concept == "origin" else _by_chain
-    found = collect(network, question, asked, prefer, hubs)
-    if found.trades["left_aside"].eq("told by the other side too").any():
-        other = collect(network, question, asked, OTHER_SIDE[prefer], found.hubs)
-        return found._replace(reports=[*found.reports, *other.reports])
-    return found
-
-
-def _by_origin(
-    network: TradeNetwork, question: Question, asked: dict[str, Any], prefer: str, hubs: list[str] | None
-) -> Evidence:
-    inflows, outflows = counted(network, "origin", asked, prefer), counted(network, "dispatched", asked, prefer)
-    flows = used(inflows), used(outflows)
-    hubs = sorted({*candidates(network, flows, question), *(hubs or ())})
-    legs = comparable(network, *flows, hubs, question, asked)
-    ours = legs.inflows["seller_id"].isin(question.origins)
-    to_end = legs.outflows["buyer_id"].isin(question.destinations)
-    inflow, known = _sum(legs.inflows, "buyer_id", hubs), _sum(legs.inflows[ours], "buyer_id", hubs)
-    sent = _sum(legs.outflows[to_end], "seller_id", hubs)
-    further, possible = _further(network, flows[1], legs, inflow, question, hubs)
-    arrived, gone, a = np.nan_to_num(inflow), np.nan_to_num(sent), np.nan_to_num(known)
-    leaving = legs.outflows.groupby("seller_id")["value_usd"].sum().reindex(hubs).fillna(0.0).to_numpy()
-    outside = np.maximum(leaving - arrived, 0.0)
-    reports = [Held(arrived + outside, a, a + outside, gone + further, _share_cif(legs, hubs))]
-    least = np.maximum(gone - (arrived + outside - a), 0.0)
-    straight = flows[1]["seller_id"].isin(question.origins) & flows[1]["buyer_id"].isin(question.destinations)
-    trades = pd.concat([inflows[inflows["buyer_id"].isin(hubs)], outflows[outflows["buyer_id"].isin(question.destinations)]])
-    return Evidence(hubs, legs, reports, inflow, known, sent, least, np.minimum(a, gone + possible),
-                     float(flows[1].loc[straight, "value_usd"].sum()), None, trades)
-
-
-def _further(
-    network: TradeNetwork, dispatches: pd.DataFrame, legs: Legs, inflow: np.ndarray, question: Question, hubs: list[str]
-) -> tuple[np.ndarray, np.ndarray]:
-    """What each hub sends to others that goes on to the destinations, USD: by mixing, and at most.
-
-    The others hold what they imported by origin, where dispatches to them tell of less; those whose inflow is not covered pass nothing
-    on by mixing.
-    """
-    elsewhere = legs.outflows[~legs.outflows["buyer_id"].isin(question.destinations)]
-    ids, flows = network.actors["actor_id"], alike_flows(dispatches, question)
-    holding = np.zeros(len(ids))
-    holding[ids.searchsorted(hubs)] = np.nan_to_num(inflow)
-    whole = flows["seller_id"].isin([*question.origins, *(hub for hub in hubs if legs.complete[hub])])
-    chain = chain_between(network, flows, question)
-    onward = reach(chain_between(network, flows[whole], question, holding), np.flatnonzero(ids.isin(question.destinations)))
-    at = ids.searchsorted(elsewhere["buyer_id"])
-    passes_on = chain.sent @ (reach(chain, np.flatnonzero(ids.isin(question.destinations))) > 0).astype(float)
-    pairs = elsewhere.assign(mixed=elsewhere["value_usd"] * onward[at]).groupby(["seller_id", "buyer_id"])[["value_usd", "mixed"]].sum()
-    limit = pd.Series(passes_on, index=ids).reindex(pairs.index.get_level_values(1)).to_numpy()
-    limit = np.where(pairs.index.get_level_values(1).isin(list(question.origins)), 0.0, limit)
-    sums = pairs.assign(most=np.minimum(pairs["value_usd"], limit)).groupby(level=0)[["mixed", "most"]].sum().reindex(hubs).fillna(0.0)
-    return sums["mixed"].to_numpy(), sums["most"].to_numpy()
-
-
-def _by_chain(
-    network: TradeNetwork, question: Question, asked: dict[str, Any], prefer: str, hubs: list[str] | None
-) -> Evidence:
-    trades = counted(network, "dispatched", asked, prefer)
-    flows = alike_flows(used(trades), question)
-    chain = chain_between(network, flows, question)
-    ids = network.actors["actor_id"]
-    ends = [np.flatnonzero(ids.isin(names)) for names in (question.origins, question.destinations)]
-    entering = dispatched(chain, ends[0])
-    free = np.where(chain.kept < 1, chain.unobserved, 0.0)
-    passing, possible = amounts(chain, np.column_stack([entering, entering + free])).T
-    onward = reach(chain, ends[1])
-    place = pd.Series(np.arange(len(ids)), index=ids)
-    n_left_out = 0
-    if hubs is None:
-        hubs = candidates(network, (flows, flows), question)
-        n_left_out = max(len(hubs) - MOST_HUBS, 0)
-        carried = (possible * onward)[place[hubs].to_numpy(dtype=int)]
-        hubs = sorted(hubs[i] for i in np.argsort(-carried, kind="stable")[:MOST_HUBS])
-    at = place[hubs].to_numpy(dtype=int)
-    times = passages(chain, at)
-    legs = comparable(network, flows[flows["buyer_id"].isin(hubs)], flows[flows["seller_id"].isin(hubs)], hubs, question, asked)
-    held = Held(chain.held[at] / times, passing[at] / times, possible[at] / times, chain.held[at] / times * onward[at],
-                _share_cif(legs, hubs))
-    inflow = _sum(flows, "buyer_id", hubs)
-    direct = _sum(flows[flows["seller_id"].isin(question.origins)], "buyer_id", hubs)
-    sent = _sum(flows[flows["buyer_id"].isin(question.destinations)], "seller_id", hubs)
-    tracked, ending = passing > 0, onward > 0
-    tracked[ends[0]] = ending[ends[1]] = True
-    taken = (chain.sent.T @ tracked.astype(float))[at]
-    least = np.maximum(np.nan_to_num(sent) - (chain.held[at] - np.nan_to_num(direct)), 0.0)
-    most = np.minimum(taken, (chain.sent @ ending.astype(float))[at])
-    return Evidence(hubs, legs, [held], inflow, direct, sent, least, np.maximum(most, least), float(passing[ends[1]].sum()), chain,
-                     trades, n_left_out)
-
-
-def _sum(flows: pd.DataFrame, side: str, hubs: list[str]) -> np.ndarray:
-    """USD by hub; missing where nothing is recorded, or a record has no value."""
-    return flows.groupby(side)["value_usd"].sum(skipna=False).reindex(hubs).to_numpy(dtype=float)
-
-
-def _share_cif(legs: Legs, hubs: list[str]) -> np.ndarray:
-    """Part of each hub's inflow that is valued CIF."""
-    usd = legs.inflows["value_usd"].fillna(0.0)
-    groups = legs.inflows["buyer_id"]
-    total, cif = (v.groupby(groups).sum().reindex(hubs).fillna(0.0).to_numpy() for v in (usd, usd * legs.inflows["cif"]))
-    return np.divide(cif, total, out=np.zeros(len(hubs)), where=total > 0)
-
-
 def _rows(network: TradeNetwork, found: Evidence, question: Question, named: bool) -> tuple[pd.DataFrame, list[str]]:
     """The table, unsorted, and notes on what it does not hold."""
     hubs, legs, main = found.hubs, found.legs, found.reports[0]
     notes = ["usd_attributed assumes that what a hub sends on is a like part of all it holds; nobody saw the goods pass"]
     if not hubs:
         return pd.DataFrame(columns=list(COLUMNS)), notes
-    whole = np.array([legs.complete[hub] for hub in hubs])
-    inflow, ours, outflow = _values(found)
+    inflow, ours, outflow = values(found)
     estimated = estimated_hubs(network, found)
     point = np.where(estimated, tilted(main.known, main.held, main.onward, 1.0), np.nan)
     share = np.divide(main.known, main.held, out=np.full(len(hubs), np.nan), where=estimated)
     least, most, how = _bounds(network, found, question, point, named)
-    least = np.where(whole, least, 0.0)
     nothing = np.isnan(ours) & np.isnan(outflow) & (main.onward <= 0)
-    known_out, known_in = ~np.isnan(outflow) | (main.onward > 0), ~np.isnan(ours) | (main.known > 0)
-    most = np.where(known_out & known_in, most, np.where(known_in, ours, np.where(known_out, main.onward, np.nan)))
-    least = np.where(nothing, np.nan, np.where(known_out & known_in, least, 0.0))
+    least, most = np.where(nothing, np.nan, least), np.where(np.isinf(most) | nothing, np.nan, most)
     draws = spread(found.reports, by_origin=question.concept == "origin")
     low, high = _spread_within(draws, main, least, most, estimated)
-    share_low, share_high = (np.where(estimated, end, np.nan) for end in interval(draws.share))
-    beyond = main.possible - main.known if found.chain is None else found.chain.unobserved[network.actors["actor_id"].searchsorted(hubs)]
-    total = found.arriving + (float(np.nansum(point)) if found.chain is None else 0.0)
+    share_low, share_high = (np.where(estimated, end(side, share), np.nan) for end, side in zip(
+        (np.fmin, np.fmax), interval(draws.share), strict=True))
+    direct = np.where(outflow == 0, 0.0, share * outflow)
+    at = network.actors["actor_id"].searchsorted(hubs)
+    beyond = main.possible - main.known if found.chain is None else found.chain.unobserved[at]
+    total = found.arriving + (float(np.nansum(direct)) if found.chain is None else 0.0)
+    known_in = ~np.isnan(inflow) & (~np.isnan(ours) | (main.known > 0))
+    known_out = ~np.isnan(outflow) | (main.onward > 0)
     table = pd.DataFrame({
         "hub_id": hubs, "concept": question.concept, "inflow_usd": inflow, "inflow_origin_usd": ours, "outflow_usd": outflow,
         "onward_usd": _by_others(found, question),
         "unobserved_usd": beyond,
         "share_of_origin": share, "share_low": share_low, "share_high": share_high, "usd_attributed": point,
         "share_attributed": point / total if total > 0 else np.nan, "usd_low": low, "usd_high": high, "usd_least": least,
-        "usd_most": most, "usd_direct": np.where(outflow == 0, 0.0, share * outflow),
+        "usd_most": most, "usd_direct": direct,
         **dict.fromkeys(("usd_direct_before", "change_usd", "change_low_usd", "change_high_usd"), np.nan),
         "compared": [legs.compared[hub] for hub in hubs],
         "status": [_status(legs, hub, facts, text) for hub, facts, text in zip(
-            hubs, zip(estimated, known_in, known_out, inflow, beyond, strict=True), how, strict=True)],
+            hubs, zip(estimated, known_in, known_out, beyond, strict=True), how, strict=True)],
     })
     actors = network.actors.set_index("actor_id")
     table["hub"], table["country"] = table["hub_id"].map(names_of(network)), table["hub_id"].map(actors["country"])
@@ -341,94 +221,128 @@ def _rows(network: TradeNetwork, found: Evidence, question: Question, named: boo
 
 def _compare(
     network: TradeNetwork, table: pd.DataFrame, found: Evidence, question: Question, asked: dict[str, Any], prefer: str, against: str
-) -> None:
-    """Fills the columns that compare `table`, the rows of `found`, with an earlier period."""
+) -> pd.Series:
+    """Fills the columns that compare `table`, the rows of `found`, with an earlier period; the sources of that."""
     periods = periods_of(asked["since"], asked["until"], against)
     since, until = (str(day.date()) for day in periods.before)
     past = evidence(network, question, asked | {"since": since, "until": until}, prefer, found.hubs)
     at = pd.Index(past.hubs).get_indexer(pd.Index(found.hubs))
-    before, draws_before = (part[..., at] for part in _direct(network, past, question))
-    now, draws = _direct(network, found, question)
-    alike = np.array([_same_cover(found.legs, past.legs, hub, periods) for hub in found.hubs], dtype=bool)
-    before, change = (np.where(alike, usd, np.nan) for usd in (before, now - before))
+    both = min(len(found.reports), len(past.reports))
+    before, draws_before = (part[..., at] for part in _direct(network, past._replace(reports=past.reports[:both]), question))
+    now, draws = _direct(network, found._replace(reports=found.reports[:both]), question)
+    known = ~np.isnan(now) & ~np.isnan(before)
+    versions = _versions(network, periods)
+    unlike = [_unlike(network, found.legs, past.legs, hub, question, periods, versions.get(hub, set())) if ask else ""
+              for hub, ask in zip(found.hubs, known, strict=True)]
+    alike = known & np.array([not why for why in unlike], dtype=bool)
+    before, change = np.where(alike, before, np.nan), np.where(alike, now - before, np.nan)
     low, high = interval(draws - draws_before)
     table["usd_direct_before"], table["change_usd"] = before, change
-    table["change_low_usd"], table["change_high_usd"] = np.fmin(low, change) + 0 * change, np.fmax(high, change) + 0 * change
-    table["status"] += np.where(alike | np.isnan(now), "", "; the two periods do not cover the same months and goods")
+    table["change_low_usd"], table["change_high_usd"] = np.where(alike, np.fmin(low, change), np.nan), np.where(
+        alike, np.fmax(high, change), np.nan)
+    missing = np.where(np.isnan(now), "", "; no estimate for the earlier period")
+    table["status"] += np.where(alike, "", np.where(known, [f"; not compared: {why}" for why in unlike], missing))
+    return used(past.trades)["source_id"]
 
 
 def _direct(network: TradeNetwork, found: Evidence, question: Question) -> tuple[np.ndarray, np.ndarray]:
     """USD of the origins' goods in what each hub dispatches to the destinations itself: the point, and the draws around it."""
-    main, outflow = found.reports[0], _values(found)[2]
+    main, outflow = found.reports[0], values(found)[2]
     estimated = estimated_hubs(network, found)
     share = np.divide(main.known, main.held, out=np.full(len(found.hubs), np.nan), where=estimated)
-    point, all_on = np.where(outflow == 0, 0.0, share * outflow), tilted(main.known, main.held, main.onward, 1.0)
-    own = np.divide(point, all_on, out=np.zeros(len(point)), where=all_on > 0)
-    return point, spread(found.reports, by_origin=question.concept == "origin").usd * own
+    own = np.divide(np.nan_to_num(outflow), main.onward, out=np.zeros(len(share)), where=main.onward > 0)
+    return np.where(outflow == 0, 0.0, share * outflow), spread(found.reports, by_origin=question.concept == "origin").usd * own
 
 
-def _same_cover(now: Legs, before: Legs, hub: str, periods: Periods) -> bool:
-    """Whether the data cover the same months of both periods, and the same goods."""
+def _versions(network: TradeNetwork, periods: Periods) -> dict[str, set[str]]:
+    """The HS versions of each actor's subheadings in the two periods."""
+    trades = network.coded_trades
+    inside = pd.Series(False, index=trades.index)
+    for first, last in (periods.now, periods.before):
+        inside |= in_window(trades, str(first.date()), str(last.date()))
+    deep = trades.loc[inside & trades["hs_code"].astype("str").str.len().gt(4)]
+    found: dict[str, set[str]] = {}
+    for side in ("seller_id", "buyer_id"):
+        for actor, version in deep[[side, "hs_version"]].astype("str").drop_duplicates().itertuples(index=False):
+            found.setdefault(actor, set()).add(version)
+    return found
+
+
+def _unlike(
+    network: TradeNetwork, now: Legs, before: Legs, hub: str, question: Question, periods: Periods, versions: set[str]
+) -> str:
+    """Why the two periods of a hub do not compare; empty if they do."""
+    if network.coverage.empty:
+        return "no coverage is stated, so that nothing missing is zero"
     spans = [tuple(parse_period(part) for part in legs.compared[hub].split(", ") if part) for legs in (now, before)]
-    goods = all(now.seen[hub][side].products == before.seen[hub][side].products for side in ("in", "out"))
-    return goods and bool(spans[0]) and shared_spans(*spans, periods.shift) == tuple(spans)
+    if not spans[0] or shared_spans(*spans, periods.shift) != tuple(spans):
+        return "the two periods do not cover the same months"
+    coverage, others = CoverageIndex(network), sorted(set(network.actors["country"]) - {""})
+    told = [[_partners(coverage, hub, others, question, days, sells) for sells in (False, True)]
+            for days in (periods.now, periods.before)]
+    if told[0] != told[1] or any(now.seen[hub][side].products != before.seen[hub][side].products for side in ("in", "out")):
+        return "the two periods do not cover the same partners and goods"
+    rows = pd.concat([leg[leg[side].eq(hub)] for legs in (now, before) for leg, side in (
+        (legs.inflows, "buyer_id"), (legs.outflows, "seller_id"))])
+    deep = rows[rows["code"].str.len().gt(4) & ~rows["code"].str.contains("+", regex=False)]
+    covered = now.seen[hub]["in"].products & now.seen[hub]["out"].products
+    whole = frozenset(code for code in question.exact or covered if len(code) <= 4)
+    pairs = set(zip(deep["code"], deep["hs_version"], strict=True))
+    if not all(compares(code, version, frozenset(versions), whole) for code, version in pairs):
+        return "a code does not compare between the HS versions of the two periods"
+    return ""
+
+
+def _partners(
+    coverage: CoverageIndex, hub: str, others: Sequence[str], question: Question, days: Span, sells: bool
+) -> frozenset[str]:
+    """The countries whose trade with a hub the data cover: what it sends them, or what it has from them by the question's concept."""
+    concept = "dispatched" if sells else question.concept
+    return frozenset(other for other in others if coverage.observed(
+        *(([hub], [other]) if sells else ([other], [hub])), concept=concept, codes=question.codes, exact=question.exact, first=days[0],
+        last=days[1]).spans)
 
 
 def _by_others(found: Evidence, question: Question) -> np.ndarray:
     """USD that each hub dispatches to others and that mixing carries on; missing where no dispatch to others is on record."""
     sent = found.legs.outflows
     recorded = set(sent.loc[~sent["buyer_id"].isin(question.destinations), "seller_id"])
+    unknown = set(sent.loc[sent["value_usd"].isna(), "seller_id"])
     onward = np.maximum(found.reports[0].onward - np.nan_to_num(found.outflow), 0.0)
-    return np.where([hub in recorded for hub in found.hubs], onward, np.nan)
-
-
-def estimated_hubs(network: TradeNetwork, found: Evidence) -> np.ndarray:
-    """Hubs whose goods have a composition, and whose legs have values."""
-    whole = np.array([found.legs.complete[hub] for hub in found.hubs], dtype=bool)
-    inflow, ours, outflow = _values(found)
-    main = found.reports[0]
-    if found.chain is not None:
-        ours, outflow = np.where(np.isnan(ours), 0.0, ours), np.where(main.onward > 0, np.nan_to_num(outflow), outflow)
-    valued = ~np.isnan(inflow) & ~np.isnan(outflow) & (main.held > 0)
-    return valued & (_as_recorded(network, found) | (whole & ~np.isnan(ours)))
-
-
-def _values(found: Evidence) -> list[np.ndarray]:
-    """Inflow, inflow from the origins, and outflow: as recorded, or zero where they are covered completely without a record."""
-    whole = np.array([found.legs.complete[hub] for hub in found.hubs], dtype=bool)
-    return [_or_zero(values, [found.legs.seen[hub][side] for hub in found.hubs], whole if side == "in" else None)
-            for values, side in ((found.inflow, "in"), (found.from_origin, "in"), (found.outflow, "out"))]
-
-
-def _as_recorded(network: TradeNetwork, found: Evidence) -> np.ndarray:
-    """Where a network of firms states no coverage: hubs whose records show nearly all that they send on as received, with values."""
-    if network.level == "countries" or len(network.coverage):
-        return np.zeros(len(found.hubs), dtype=bool)
-    main = found.reports[0]
-    return (main.held > 0) & (main.held * ENOUGH <= np.nan_to_num(found.inflow)) & (main.known > 0)
-
-
-def _or_zero(values: np.ndarray, seen: list[Observed], whole: np.ndarray | None) -> np.ndarray:
-    """The values, with zero where nothing is recorded though all is covered completely."""
-    zero = np.array([leg.status == "covered" and leg.complete for leg in seen], dtype=bool)
-    return np.where(np.isnan(values) & zero & (True if whole is None else whole), 0.0, values)
+    return np.where([hub in recorded and hub not in unknown for hub in found.hubs], onward, np.nan)
 
 
 def _bounds(
     network: TradeNetwork, found: Evidence, question: Question, point: np.ndarray, named: bool
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Least and most by hub, and which balances they come from."""
-    least, most, how = found.least.copy(), found.most.copy(), ["bounds from the hub's own balance"] * len(found.hubs)
-    if found.chain is None or not (named or found.chain.sent.nnz <= SMALL):
+    whole = np.array([found.legs.whole[hub] for hub in found.hubs], dtype=bool)
+    least, most = np.where(whole, found.least, 0.0), found.most.copy()
+    how = ["bounds from the hub's own balance"] * len(found.hubs)
+    if found.chain is None or not found.whole or not (named or found.chain.sent.nnz <= SMALL):
         return least, most, how
     ids = network.actors["actor_id"]
-    ends = [np.flatnonzero(ids.isin(names)) for names in (question.origins, question.destinations)]
+    ends = [ids.isin(names).to_numpy() for names in (question.origins, question.destinations)]
+    sure = ids.isin([hub for hub, every in found.legs.whole.items() if every]).to_numpy()
     first = np.argsort(-np.where(np.isnan(point), found.most, point), kind="stable")
     for i in first if named else first[:EXACT]:
-        least[i], most[i] = balanced(found.chain, origins=ends[0], destinations=ends[1], hub=int(ids.searchsorted(found.hubs[i])),
-                                     incomplete=~ids.isin([h for h in found.hubs if found.legs.complete[h]]).to_numpy())
+        hub = int(ids.searchsorted(found.hubs[i]))
+        limit = most[i] if found.open_ended[hub] else np.inf
+        least[i], most[i] = _balanced(found, ends[0], ends[1], hub, ~sure)
+        most[i] = limit if np.isfinite(limit) else most[i]
         how[i] = "bounds from all balances of the network"
     return least, most, how
+
+
+def _balanced(found: Evidence, origins: np.ndarray, ends: np.ndarray, hub: int, incomplete: np.ndarray) -> Bounds:
+    """By all balances; the most also counts what reached others that may have passed it on unrecorded."""
+    assert found.chain is not None
+    ask = partial(balanced, found.chain, origins=np.flatnonzero(origins), hub=hub, incomplete=incomplete)
+    bounds = ask(destinations=np.flatnonzero(ends))
+    open_ended = found.open_ended & (np.arange(len(ends)) != hub)
+    if not open_ended.any():
+        return bounds
+    return Bounds(bounds.least, ask(destinations=np.flatnonzero(ends | open_ended)).most)
 
 
 def _spread_within(
@@ -444,24 +358,20 @@ def _spread_within(
     return low, np.where(np.isnan(most), np.nan, high)
 
 
-def _status(
-    legs: Legs, hub: str, facts: tuple[bool, bool, bool, float, float], how: str
-) -> str:
-    estimated, known_in, known_out, inflow, beyond = facts
-    lacking = [leg for leg, side in (("inflow", "in"), ("outflow", "out")) if legs.seen[hub][side].status == "not covered"]
+def _status(legs: Legs, hub: str, facts: tuple[bool, bool, bool, float], how: str) -> str:
+    estimated, known_in, known_out, beyond = facts
+    uncovered = [leg for leg, side in (("inflow", "in"), ("outflow", "out")) if legs.seen[hub][side].status == "not covered"]
+    unknown = [leg for leg, known in (("inflow", known_in), ("outflow", known_out)) if not known]
     if estimated:
-        parts = ["estimated" if legs.complete[hub] else "estimated from the records alone, whose coverage is not stated"]
+        parts = ["estimated" if not legs.lacking[hub] else "estimated from the records alone, whose coverage is not stated"]
         if beyond > 0:
             parts.append("more went out than came in on record: the estimate counts nothing unobserved as the origins'")
-    elif lacking:
-        parts = [f"bounds only: {' and '.join(lacking)} not covered"]
+    elif uncovered:
+        parts = [f"bounds only: {' and '.join(uncovered)} not covered"]
     elif not legs.compared[hub]:
         parts = ["bounds only: the legs share no time"]
-    elif not legs.complete[hub]:
-        parts = ["bounds only: the inflow from all sellers is not covered"]
     else:
-        unknown = [leg for leg, known in (("inflow", known_in and not np.isnan(inflow)), ("outflow", known_out)) if not known]
-        parts = [f"bounds only: value of {' and '.join(unknown) or 'a leg'} unknown"]
+        parts = [f"bounds only: {legs.lacking[hub] or 'value of ' + (' and '.join(unknown) or 'a leg') + ' unknown'}"]
     return "; ".join([*parts, how])
 
 

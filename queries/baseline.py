@@ -123,7 +123,7 @@ def placed(trades: pd.DataFrame, pairs: dict[tuple[str, str], Pair], question: Q
             reasons[i] = ELSEWHEN
             continue
         held = pair.seen["now"].products, pair.seen["before"].products
-        if not all(_under(code, products) for products in held):
+        if not all(under(code, products) for products in held):
             reasons[i] = OTHER_GOODS
         elif not compares(code, version, versions[reporter], frozenset(c for c in question.exact or held[0] & held[1] if len(c) <= 4)):
             reasons[i] = BROKEN
@@ -139,7 +139,7 @@ def _versions(trades: pd.DataFrame) -> dict[str, frozenset[str]]:
 
 
 @lru_cache(maxsize=65_536)
-def _under(code: str, products: frozenset[str]) -> bool:
+def under(code: str, products: frozenset[str]) -> bool:
     """Whether all goods of a code or set are among the products."""
     wide = tuple(part for product in products for part in product.split("+"))
     return "*" in products or all(part.startswith(wide) for part in code.split("+"))

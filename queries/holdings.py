@@ -7,14 +7,17 @@ import numpy as np
 import pandas as pd
 
 from chiptrail.graphmodel.compiled import numbers
+from chiptrail.graphmodel.countries import GROUPS
 from chiptrail.graphmodel.coverage import CoverageIndex, Observed, Span, overlaps
 from chiptrail.graphmodel.network import TradeNetwork
 from chiptrail.graphmodel.periods import parse_period, window
+from chiptrail.queries.baseline import EVERYBODY, under
 from chiptrail.queries.mixing import Chain, chain_of
 from chiptrail.queries.question import Question, observed_leg, unfit_between
 from chiptrail.queries.scope import count_once, trades_in_scope
 
 OTHER_SIDE = {"exporter": "importer", "importer": "exporter"}
+NO_VALUE = "value of inflow unknown"
 ENOUGH = 0.9
 """Part of a hub's possible suppliers whose sales to it must be covered before its goods have a composition."""
 
@@ -22,15 +25,21 @@ ENOUGH = 0.9
 class Legs(NamedTuple):
     """Flows into hubs and out of them in comparable months and goods, each once, and what the data cover of each hub's legs.
 
-    `inflows` and `outflows` have `seller_id`, `buyer_id`, `code`, `value_usd`, `cif`; `compared` says by hub in which time; `complete`
-    whether the inflow from all sellers is covered in it, so that it has a composition.
+    `inflows` and `outflows` have `seller_id`, `buyer_id`, `code`, `value_usd`, `cif`; `compared` says by hub in which time; `lacking` why
+    its goods have no composition, empty where the inflow from nearly all sellers is covered in that time; `whole` whether it is from
+    all of them, no row is missing, and the goods sent are among those covered, so that nothing else can have come in.
     """
 
     inflows: pd.DataFrame
     outflows: pd.DataFrame
     seen: dict[str, dict[str, Observed]]
     compared: dict[str, str]
-    complete: dict[str, bool]
+    lacking: dict[str, str]
+    whole: dict[str, bool]
+
+    def complete(self) -> np.ndarray:
+        """By hub, in their order, whether its goods have a composition."""
+        return np.array([not why for why in self.lacking.values()], dtype=bool)
 
 
 def counted(network: TradeNetwork, concept: str, asked: dict[str, Any], prefer: str) -> pd.DataFrame:
@@ -61,7 +70,7 @@ def comparable(
 ) -> Legs:
     """The flows of each hub in the time and the goods that the data tell of both its legs."""
     coverage, days = CoverageIndex(network), window(asked["since"], asked["until"])
-    sellers = frozenset(network.actors["country"]) - {""} - question.destinations
+    sellers = frozenset({*network.actors["country"], *network.coverage["reporter"], *question.origins}) - {""} - question.destinations
     legs, places = {}, {}
     for side, leg, role in (("in", inflows, "buyer_id"), ("out", outflows, "seller_id")):
         at = pd.Index(hubs).get_indexer(pd.Index(leg[role]))
@@ -74,9 +83,15 @@ def comparable(
         legs[side], places[side] = legs[side][inside], places[side][inside]
     alike = _alike_legs(legs, places, len(hubs), question)
     compared = {hub: ", ".join(f"{a.date()}/{b.date()}" for a, b in own) for hub, own in zip(hubs, spans, strict=True)}
-    complete = {hub: bool(own) and _complete(coverage, hub, sellers, seen[hub]["in"], question, own, not months)
-                for hub, own, months in zip(hubs, spans, finer, strict=True)}
-    return Legs(legs["in"][alike["in"]], legs["out"][alike["out"]], seen, compared, complete)
+    inflow, outflow = legs["in"][alike["in"]], legs["out"][alike["out"]]
+    known = {hub: _completeness(coverage, hub, sellers, seen[hub]["in"], question, own, not months)
+             for hub, own, months in zip(hubs, spans, finer, strict=True)}
+    lacking = {hub: "" if enough else "the inflow from all sellers is not covered" for hub, (enough, _) in known.items()}
+    lacking |= dict.fromkeys(inflow.loc[inflow["value_usd"].isna(), "buyer_id"], NO_VALUE)
+    ending = outflow[outflow["buyer_id"].isin(question.destinations)]
+    wide = {hub for hub, code in zip(ending["seller_id"], ending["code"], strict=True) if not under(code, seen[hub]["in"].products)}
+    whole = {hub: every and not lacking[hub] and hub not in wide for hub, (_, every) in known.items()}
+    return Legs(inflow, outflow, seen, compared, lacking, whole)
 
 
 def _all_months(legs: dict[str, pd.DataFrame], places: dict[str, np.ndarray], n: int) -> np.ndarray:
@@ -108,7 +123,7 @@ def _inside(leg: pd.DataFrame, places: np.ndarray, spans: list[list[Span]]) -> n
 def _alike_legs(
     legs: dict[str, pd.DataFrame], places: dict[str, np.ndarray], n: int, question: Question
 ) -> dict[str, np.ndarray]:
-    """Rows of each leg whose goods, at heading level, the same hub's other leg has too; all of a hub that has one leg alone."""
+    """Rows of each leg whose goods, at heading level, are both received and sent to the destinations; all of a hub with one leg alone."""
     ending = legs["out"]["buyer_id"].isin(question.destinations).to_numpy()
     number, codes = pd.factorize(pd.concat([legs["in"]["code"], legs["out"]["code"]]))
     goods = dict(zip(("in", "out"), np.split(number, [len(legs["in"])]), strict=True))
@@ -118,7 +133,8 @@ def _alike_legs(
     held["in"][places["in"], goods["in"]] = 1.0
     held["ending"][places["out"][ending], goods["out"][ending]] = 1.0
     single = (held["in"].sum(axis=1) == 0) | (held["ending"].sum(axis=1) == 0)
-    told = {"in": held["ending"] @ fits, "out": held["in"] @ fits}
+    of_ending = held["ending"] @ fits
+    told = {"in": of_ending, "out": (held["in"] * (of_ending > 0)) @ fits}
     return {side: np.logical_or(single[places[side]], table[places[side], goods[side]] > 0) for side, table in told.items()}
 
 
@@ -133,20 +149,21 @@ def _headings(code: str) -> str:
     return "+".join(part[:4] for part in code.split("+"))
 
 
-def _complete(
+def _completeness(
     coverage: CoverageIndex, hub: str, sellers: frozenset[str], seen: Observed, question: Question, spans: Sequence[Span], by_year: bool
-) -> bool:
-    """Whether the hub's inflow from all sellers is covered in the days compared."""
-    whole = all(any(a <= start and end <= b for a, b in seen.spans) for start, end in spans)
+) -> tuple[bool, bool]:
+    """Whether the hub's inflow is covered in the days compared, from nearly all sellers; and from all of them, with no row missing."""
+    whole = bool(spans) and all(any(a <= start and end <= b for a, b in seen.spans) for start, end in spans)
     if not whole or (by_year and seen.status == "partly" and not seen.all_goods):
-        return False
-    if question.concept == "origin":
-        return True
+        return False, False
     first, last = min(a for a, _ in spans), max(b for _, b in spans)
-    asked = [coverage.observed([s], [hub], concept="dispatched", codes=question.codes, exact=question.exact, first=first, last=last)
-             for s in sorted(sellers - {hub})]
-    covered = sum(1 for o in asked if o.spans and o.spans[0][0] <= first and o.spans[-1][1] >= last)
-    return covered >= ENOUGH * len(asked)
+    others = sellers - {hub} if sellers - question.origins - {hub} else sellers - {hub} | set(EVERYBODY)
+    told = {seller: coverage.observed([seller], [hub], concept=question.concept, codes=question.codes, exact=question.exact, first=first,
+                                      last=last) for seller in sorted({*others, *GROUPS})}
+    covered = {seller for seller, o in told.items() if o.spans and o.spans[0][0] <= first and o.spans[-1][1] >= last}
+    every = all(seller in covered and told[seller].complete and told[seller].all_goods for seller in others)
+    covered |= {member for bloc in covered & set(GROUPS) for member in GROUPS[bloc]}
+    return len(covered & others) >= ENOUGH * len(others), every
 
 
 def alike_flows(trades: pd.DataFrame, question: Question) -> pd.DataFrame:

@@ -91,6 +91,13 @@ def reach(chain: Chain, destinations: Sequence[int] | np.ndarray) -> np.ndarray:
     return _solved(chain.onward, ending)
 
 
+def held_by(chain: Chain, sellers: np.ndarray) -> np.ndarray:
+    """Share of what each actor holds that comes from the sellers (true by actor), directly or by others; of a seller's own, of others."""
+    onward = sparse.csr_array(sparse.diags_array((~sellers).astype(float)) @ chain.onward)
+    passing = amounts(chain._replace(onward=onward), dispatched(chain, np.flatnonzero(sellers)))
+    return np.divide(passing, chain.held, out=np.zeros(len(passing)), where=chain.held > 0)
+
+
 def ends(chain: Chain, entering: np.ndarray) -> np.ndarray:
     """Where goods entering the chain end, USD; each column sums to what entered."""
     passing = amounts(chain, entering)
@@ -166,7 +173,7 @@ def _solved(step: sparse.csr_array | sparse.csc_array, entering: np.ndarray) -> 
 
 
 def _rest(step: sparse.csr_array | sparse.csc_array, entering: np.ndarray, small: float) -> np.ndarray:
-    concerned = np.flatnonzero(_reached(step, entering > 0))
+    concerned = np.flatnonzero(reached(step, entering > 0))
     part, start = step[concerned][:, concerned], entering[concerned]
     matrix = sparse.csr_array(sparse.eye_array(len(concerned)) - part)
     found, failed = bicgstab(matrix, start, rtol=1e-13, atol=small * 1e-3, maxiter=SWEEPS)
@@ -177,8 +184,9 @@ def _rest(step: sparse.csr_array | sparse.csc_array, entering: np.ndarray, small
     return result
 
 
-def _reached(step: sparse.csr_array | sparse.csc_array, seen: np.ndarray) -> np.ndarray:
-    """The actors that goods get to from those seen."""
+def reached(step: sparse.csr_array | sparse.csc_array, seen: np.ndarray) -> np.ndarray:
+    """The actors seen, and all that are joined to them along `step`: `onward` leads to those that send to them, its transpose to those
+    that receive from them."""
     count = -1
     while count != (count := int(seen.sum())):
         seen = seen | (step @ seen.astype(float) > 0)

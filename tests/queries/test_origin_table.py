@@ -45,3 +45,29 @@ def test_inflow_that_is_not_covered_gives_no_point(build):
     row = ct.origin_table(network, origins=["USA"], destinations=["RUS"], **YEAR).iloc[0]
     assert np.isnan(row["usd_attributed"])
     assert row["usd_most"] == 60.0
+
+
+def test_all_hubs_count_however_many(build):
+    rows = [row for i in range(250) for row in (
+        ("maker.USA", f"t{i}.TUR", "8542", "2022-01", 2.0), (f"t{i}.TUR", "buyer.RUS", "8542", "2022-03", 1.0))]
+    row = ct.origin_table(build(rows, level="firms"), origins=["USA"], destinations=["RUS"], **YEAR).iloc[0]
+    assert (row["usd_attributed"], row["n_hubs"]) == (250, 250)
+
+
+def test_direct_trade_in_goods_that_no_hub_sends_is_within_the_bounds(build):
+    rows = [("USA", "RUS", "8471", "2022", 100.0), ("USA", "TUR", "8542", "2022", 60.0), ("TUR", "RUS", "8542", "2022", 50.0)]
+    row = ct.origin_table(build(rows), origins=["USA"], destinations=["RUS"], **YEAR).iloc[0]
+    assert row["usd_least"] <= 100 <= row["usd_most"] == 150
+
+
+def test_direct_trade_that_is_not_covered_is_not_zero(build):
+    rows = [("USA", "RUS", "8542", "2022", None), ("USA", "TUR", "8542", "2022", 60.0)]
+    row = ct.origin_table(build(rows, coverage=COVERED), origins=["USA"], destinations=["RUS"], **YEAR).iloc[0]
+    assert np.isnan(row["direct_usd"])
+    assert row["status"].startswith("at least")
+
+
+def test_a_hub_with_unknown_imports_may_have_sent_on_nothing_else(build):
+    network = build([("TUR", "RUS", "8542", "2022", 50.0)], coverage=[("TUR", "*", "8542", "2022")])
+    row = ct.origin_table(network, origins=["USA"], destinations=["RUS"], **(YEAR | {"concept": "origin"})).iloc[0]
+    assert (row["usd_least"], row["usd_most"]) == (0, 50)
