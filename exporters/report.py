@@ -64,7 +64,7 @@ def write_report(
     parts_found, other_links = firms.links[is_part], firms.links[~is_part]
     parts = _parts(firms, ask["origins"])
     told_events = _events(events, hubs)
-    sure = evidence(countries, hubs, ask, period, hubs.attrs["question"]["concept"])
+    sure = evidence(countries, hubs, ask, period, events, hubs.attrs["question"]["concept"])
     context = {
         "period": _span(period), "before": hubs.attrs["question"].get("against", ""), "goods": _goods(hubs, products),
         "seats": {name: _named(found) for name, found in seats.items() if found != [name]},

@@ -11,6 +11,7 @@ import pytest
 import chiptrail as ct
 from chiptrail.exporters import report
 from chiptrail.graphmodel.network import TradeNetwork, country_actors, empty
+from chiptrail.loaders.simulated import simulate
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "tests" / "loaders" / "samples"
@@ -138,6 +139,33 @@ def test_parts_sources_and_time_line(page):
     assert [int(row[0]) for row in events] == list(range(1, len(events) + 1))
     assert [row[1] for row in events] == sorted(row[1] for row in events)
     assert page.count("<svg") >= 4
+
+
+def test_estimates_stand_with_their_intervals(page):
+    part = section(page, "How much, and how sure")
+    kazakhstan = next(row for row in rows_of(part) if row[:2] == ["Kazakhstan", "2022"])
+    assert kazakhstan[3:5] == ["4.27 m (4.9 %)", "18.3 m"]
+    assert kazakhstan[6].startswith("888 k (")
+    assert kazakhstan[7] == "0 to 4.27 m"
+    assert kazakhstan[8].startswith("8541+8542 in, 8542 out; estimated")
+    told = text_of(part)
+    assert re.search(r"Added since 2021.*Kazakhstan 875 k \(.* to .*\)", told)
+    assert [row[:4] for row in rows_of(part) if row and row[0].startswith("Kazakhstan bans")] == [
+        ["Kazakhstan bans export of 106 dual-use goods to Russia", "2023-10", "not known",
+         "no ratio: no month before the event in which the hub's trade is observed"]]
+    assert "No gap is known." in told
+    assert re.search(r"no report of the buyer can be held against: [0-9]+ importer does not report", told)
+    assert re.search(r"If Hong Kong alone closed: .* if none does", told)
+
+
+def test_trade_that_moved_in_ones_own_data(nothing, tmp_path):
+    world = simulate(1000)
+    event = ct.policy_events().query("kind == 'export_ban'").head(1).assign(
+        hub=world.closed_hub, title="A hub closed", date="2023-03", date_start=world.closed_on)
+    own = nothing | {"countries": world.countries, "events": event}
+    path = report.write_report(tmp_path / "own.html", **own, since="2022-04", until="2022-12")
+    [moved] = [row for row in rows_of(section(path.read_text("utf-8"), "How much, and how sure")) if row and row[0] == "A hub closed"]
+    assert re.fullmatch(r"[0-9.]+ \([0-9.]+ to [0-9.]+\)", moved[2])
 
 
 def test_same_input_same_bytes(path, tmp_path):
