@@ -6,22 +6,26 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
+from scipy.sparse.csgraph import breadth_first_order
 
 from chiptrail.graphmodel.aggregate import retrieval_dates
 from chiptrail.graphmodel.coded import combined
 from chiptrail.graphmodel.compiled import numbers
-from chiptrail.graphmodel.coverage import CoverageIndex, Observed
+from chiptrail.graphmodel.countries import GROUPS
+from chiptrail.graphmodel.coverage import DAY, CoverageIndex, Observed, Span
 from chiptrail.graphmodel.network import TradeNetwork
 from chiptrail.graphmodel.periods import window
 from chiptrail.graphmodel.selection import by_origin, goods_code, in_window
 from chiptrail.graphmodel.tellings import PREFER, left_aside
 from chiptrail.queries import cuts
-from chiptrail.queries.answer import MEANING, coarse_note, concept_or_default
+from chiptrail.queries.answer import MEANING, coarse_note, concept_or_default, names_of
 from chiptrail.queries.hubs import goods_classes
 from chiptrail.queries.question import Question, closed_window, latest_covered_year, observed_leg, question_of, shared_years, unfit_between
 from chiptrail.queries.throughflow import SIDES, brand_links
 
 MARGIN, NOISE = 0.2, 0.1
+_LEGS = {"in": "inflow", "out": "outflow"}
 COVERED, APART = "both legs covered", "legs covered in different years"
 DRAWS, MANY_FLOWS, FEW_DRAWS = 40, 20_000, 10
 
@@ -31,8 +35,9 @@ class Capacities(NamedTuple):
 
     `hubs` are ids in sorted order, `hub` and `goods` the numbers of hub and class by place; of each flow `fob` and `cif` are the USD
     told in these terms (those not stated count as FOB), `unknown` whether a record has no value, and `told` its place among the
-    records in the order of their ids (-1: from no single record). `limits` are the USD that a place can receive, NaN for any amount.
-    `direct` are the USD from the origins straight to the destinations by class, NaN where a record has no value.
+    records in the order of their ids (-1: from no single record). A place that is `limited` holds no more of the origins' goods than
+    came straight from there, whoever else sent it any. `direct` are the USD from the origins straight to the destinations by class, NaN
+    where a record has no value.
     """
 
     hubs: np.ndarray
@@ -45,17 +50,23 @@ class Capacities(NamedTuple):
     cif: np.ndarray
     unknown: np.ndarray
     told: np.ndarray
-    limits: np.ndarray
+    limited: np.ndarray
     direct: dict[int, float]
 
     def usd(self) -> np.ndarray:
         """USD by flow as recorded; NaN where a record has no value."""
         return np.where(self.unknown, np.nan, self.fob + self.cif)
 
+    def inflow(self, usd: np.ndarray) -> np.ndarray:
+        """USD that came to each place straight from the origins, if the flows are of these USD."""
+        first = (self.sellers < 0) & (self.buyers >= 0)
+        return np.bincount(self.buyers[first], usd[first], len(self.hub))
+
     def channels(self, usd: np.ndarray | None = None) -> cuts.Channels:
         """The channels that flows of these USD (default: as recorded) leave open."""
         usd = self.usd() if usd is None else usd
-        return cuts.channels(self.sellers, self.buyers, cuts.cents(usd), len(self.hub), hubs=self.hub, limits=cuts.cents(self.limits))
+        limits = np.where(self.limited, self.inflow(usd), np.nan)
+        return cuts.channels(self.sellers, self.buyers, cuts.cents(usd), len(self.hub), hubs=self.hub, limits=cuts.cents(limits))
 
     def places(self, ids: Sequence[str]) -> list[int]:
         """The places of hubs by id."""
@@ -90,14 +101,18 @@ class Case(NamedTuple):
         return DRAWS if len(self.base.sellers) <= MANY_FLOWS else FEW_DRAWS
 
     def drawn(self) -> Iterator[tuple[Capacities, cuts.Channels]]:
-        """The ensemble of networks that the data allow: whose report, CIF margin, unknown values, and noise are drawn, seeded.
+        """The ensemble of networks that the data allow: the two recorded ones, then others drawn, seeded.
 
-        Every other draw prefers the importer's report; what is told CIF is divided by 1 to 1.2; a value that nobody gives is nothing
-        or without limit, as a coin falls; and each flow is off by a factor with a standard deviation of its logarithm of 0.1.
+        Every other network prefers the importer's report. Of those drawn, what is told CIF is divided by 1 to 1.2; a value that nobody
+        gives is nothing or without limit, as a coin falls; each flow is off by a factor with a standard deviation of its logarithm of
+        0.1; and a place that is limited by what came from the origins is by what is drawn of it.
         """
         rng = np.random.default_rng(0)
         for number in range(self.n_draws()):
             told = self.told[PREFER[number % 2]]
+            if number < len(PREFER):
+                yield told, told.channels()
+                continue
             size = int(told.told.max(initial=-1)) + 1
             margin, noise, coin = rng.uniform(0, MARGIN), np.exp(rng.normal(0, NOISE, size)), rng.random(size) < 0.5
             of_record = told.told >= 0
@@ -131,7 +146,8 @@ def case_of(
     days = window(since, until)
     usable, n_apart = (usable, 0) if network.coverage.empty else _in_shared_years(usable, question, coverage, *days)
     if n_apart:
-        notes.append(f"{n_apart:,} records of hubs lie in years that the data do not cover of the hub's other leg, and are not counted")
+        notes.append(f"{n_apart:,} records of hubs lie in years that the data do not cover, or that cannot meet the years covered of the "
+                     "hub's other leg, and are not counted")
     told, kept = {}, usable
     for side in (prefer, *(other for other in PREFER if other != prefer)):
         chosen = usable.assign(left_aside=left_aside(usable, level=network.level, prefer=side, retrieved=retrieval_dates(network)))
@@ -139,7 +155,7 @@ def case_of(
         told[side] = _capacities(network, chosen[chosen["left_aside"].eq("")], question)
     notes += [coarse_note(kept, products), coverage.described()]
     case = Case(network, question, since, until, days, prefer, coverage, told, kept, notes)
-    return case._replace(told={side: capacities._replace(limits=_limits(case, capacities)) for side, capacities in told.items()})
+    return case._replace(told={side: capacities._replace(limited=_limited(case, capacities)) for side, capacities in told.items()})
 
 
 def _chosen(network: TradeNetwork, trades: pd.DataFrame, question: Question) -> pd.DataFrame:
@@ -169,15 +185,24 @@ def _chosen(network: TradeNetwork, trades: pd.DataFrame, question: Question) -> 
 def _in_shared_years(
     trades: pd.DataFrame, question: Question, coverage: CoverageIndex, first: pd.Timestamp | None, last: pd.Timestamp | None
 ) -> tuple[pd.DataFrame, int]:
-    """The trades without those legs of a hub that lie in a year of which the data cover its other leg not at all; and their number."""
+    """The trades of years in which one leg of a hub can have fed the other; and the number of the others.
+
+    Of hubs with a year of which the data cover both legs, each leg counts in the years that are covered of it. What came in after the
+    last year covered of the outflow cannot have gone in it, nor what went out before the first year covered of the inflow have come in
+    it; goods that came in earlier can have waited.
+    """
     kept = pd.Series(True, index=trades.index)
     if first is not None and last is not None and first.year == last.year:
         return trades, 0
-    for leg, hubs in ((trades["from_origin"] & ~trades["to_end"], "buyer_id"), (trades["to_end"] & ~trades["from_origin"], "seller_id")):
+    inward, outward = trades["from_origin"] & ~trades["to_end"], trades["to_end"] & ~trades["from_origin"]
+    for side, leg, hubs in (("in", inward, "buyer_id"), ("out", outward, "seller_id")):
         for hub, rows in trades[leg].groupby(hubs, observed=True):
-            years = shared_years({side: observed_leg(coverage, str(hub), side, question, first, last) for side in SIDES})
-            if years:
-                kept[rows.index] = rows["period_start"].dt.year.isin(years) & rows["period_end"].dt.year.isin(years)
+            seen = {end: observed_leg(coverage, str(hub), end, question, first, last) for end in SIDES}
+            if not shared_years(seen):
+                continue
+            begins, ends = min(a.year for a, _ in seen["in"].spans), max(b.year for _, b in seen["out"].spans)
+            years = {year for a, b in seen[side].spans for year in range(a.year, b.year + 1) if begins <= year <= ends}
+            kept[rows.index] = rows["period_start"].dt.year.isin(years) & rows["period_end"].dt.year.isin(years)
     return trades[kept].reset_index(drop=True), int((~kept).sum())
 
 
@@ -204,7 +229,7 @@ def _capacities(network: TradeNetwork, used: pd.DataFrame, question: Question) -
         hubs=ids[hub_number], classes=names, hub=hub, goods=places % max(len(names), 1), sellers=sellers[first], buyers=buyers[first],
         fob=np.bincount(flow, np.where(cif, 0.0, known), len(first)), cif=np.bincount(flow, np.where(cif, known, 0.0), len(first)),
         unknown=np.bincount(flow, np.isnan(value), len(first)) > 0, told=np.argsort(np.argsort(first)),
-        limits=np.full(len(places), np.nan), direct=direct,
+        limited=np.zeros(len(places), dtype=bool), direct=direct,
     )
     return _with_entries(found, network, question, sellers[stated], buyers[stated], value[stated])
 
@@ -233,20 +258,47 @@ def _with_entries(
     )
 
 
-def _limits(case: Case, found: Capacities) -> np.ndarray:
-    """USD of the origins' goods by place where its imports by origin are covered in all the period: whoever dispatched the goods."""
-    limits = np.full(len(found.hub), np.nan)
-    if case.question.concept != "origin" or case.network.level != "countries":
-        return limits
-    first_leg = (found.sellers < 0) & (found.buyers >= 0)
-    inflow = np.bincount(found.buyers[first_leg], found.usd()[first_leg], len(found.hub))
-    for place, (hub, goods) in enumerate(zip(found.hub.tolist(), found.goods.tolist(), strict=True)):
-        seen = case.seen(found.hubs[hub])["in"]
-        covered = tuple(part for code in seen.products for part in code.split("+"))
-        whole = "*" in seen.products or all(code and code.startswith(covered) for code in found.classes[goods].split(" "))
-        if whole and seen.spans == (case.days,):
-            limits[place] = inflow[place]
-    return limits
+def _limited(case: Case, found: Capacities) -> np.ndarray:
+    """By place whether its imports by origin are known: covered in all the period, and wholly or with records of every origin asked."""
+    limited = np.zeros(len(found.hub), dtype=bool)
+    first, last = case.days
+    if case.question.concept != "origin" or case.network.level != "countries" or first is None or last is None:
+        return limited
+    origins = case.question.origins
+    asked = [name for name in origins if not origins & (set(GROUPS.get(name, ())) - {name})]
+    recorded = _spans_recorded(case)
+    for place, (hub, goods) in enumerate(zip(found.hubs[found.hub], found.goods.tolist(), strict=True)):
+        codes = found.classes[goods].split(" ")
+        seen = case.seen(hub)["in"]
+        limited[place] = seen.spans == (case.days,) and _holds(seen, codes) and (seen.status == "covered" or all(
+            _filled([span for told, span in recorded.get((hub, origin), []) if code.startswith(told)], first, last)
+            for origin in asked for code in codes))
+    return limited
+
+
+def _holds(seen: Observed, codes: Sequence[str]) -> bool:
+    """Whether what is observed holds all goods of these codes."""
+    covered = tuple(part for code in seen.products for part in code.split("+"))
+    return "*" in covered or all(code and code.startswith(covered) for code in codes)
+
+
+def _spans_recorded(case: Case) -> dict[tuple[str, str], list[tuple[tuple[str, ...], Span]]]:
+    """By hub and origin the codes and days of the records of the first leg."""
+    rows = case.trades[case.trades["left_aside"].eq("") & case.trades["from_origin"]]
+    found: dict[tuple[str, str], list[tuple[tuple[str, ...], Span]]] = {}
+    columns = (rows[name] for name in ("buyer_id", "seller_id", "period_start", "period_end"))
+    for hub, origin, start, end, code in zip(*columns, goods_code(rows).astype("str"), strict=True):
+        if code:
+            found.setdefault((hub, origin), []).append((tuple(code.split("+")), (start, end)))
+    return found
+
+
+def _filled(spans: list[Span], first: pd.Timestamp, last: pd.Timestamp) -> bool:
+    """Whether the spans leave out no day from first to last."""
+    for start, end in sorted(spans):
+        if start <= first <= end:
+            first = end + DAY
+    return first > last
 
 
 class Balance:
@@ -266,41 +318,72 @@ class Balance:
     def legs(self, hub: str) -> dict[str, Any]:
         """Inflow and outflow of a hub, USD; what the data cover of them, and status."""
         places, seen = self.base.places([hub]), self.case.seen(hub)
-        lacking = [name for side, name in (("in", "inflow"), ("out", "outflow")) if seen[side].status == "not covered"]
+        lacking = [name for side, name in _LEGS.items() if seen[side].status == "not covered"]
         sums = {}
-        for name, side, values, told in (("inflow", "in", self.inflow, self.received), ("outflow", "out", self.outflow, self.sent)):
+        for side, values, told in (("in", self.inflow, self.received), ("out", self.outflow, self.sent)):
             here = values[places][told[places]]
-            sums[name] = float(here.sum()) if len(here) else 0.0 if seen[side].status == "covered" else np.nan
+            sums[_LEGS[side]] = float(here.sum()) if len(here) else 0.0 if seen[side].status == "covered" else np.nan
         unknown = [name for name, total in sums.items() if np.isnan(total) and name not in lacking]
-        status = APART if shared_years(seen) == set() else COVERED
-        if lacking or unknown:
-            status = f"{' and '.join(lacking)} not covered" if lacking else f"value of {' and '.join(unknown)} unknown"
+        in_part = [f"{name} ({seen[side].text.removeprefix('partly: ')})" for side, name in _LEGS.items() if seen[side].status == "partly"]
+        gaps = [f"{' and '.join(lacking)} not covered"] if lacking else []
+        gaps += [f"value of {' and '.join(unknown)} unknown"] if unknown else []
+        gaps += [f"partly covered: {' and '.join(in_part)}"] if in_part else []
         return {
             "inflow_usd": sums["inflow"], "outflow_usd": sums["outflow"],
-            "inflow_coverage": seen["in"].text, "outflow_coverage": seen["out"].text, "status": status,
+            "inflow_coverage": seen["in"].text, "outflow_coverage": seen["out"].text,
+            "status": APART if shared_years(seen) == set() else "; ".join(gaps) or COVERED,
         }
 
     def row(self, hub: str) -> dict[str, Any]:
-        """The legs of a hub, its throughput, USD, and `most` that its closure can cut (infinite if not known)."""
-        places, own = self.base.places([hub]), self.legs(hub)
-        lacking = [own["status"] == APART or own[f"{name}_coverage"] == "not covered" for name in ("inflow", "outflow")]
+        """The legs of a hub, its throughput, USD, `most` that its closure can cut (infinite if not known), and whether it is `bounded`.
+
+        Where the data cover a leg in part, what is recorded of it counts; goods of which nothing is recorded there have no limit.
+        """
+        places, seen, own = self.base.places([hub]), self.case.seen(hub), self.legs(hub)
         ends = np.array([[np.inf if end is None else end / 100 for end in self.flow.reaching(place)] for place in places]).reshape(-1, 2)
-        recorded = float(ends.min(axis=1).sum())
-        ends[:, lacking] = np.inf
+        for i, (side, told) in enumerate((("in", self.received), ("out", self.sent))):
+            status = "not covered" if own["status"] == APART else seen[side].status
+            ends[(status != "covered") & ~(told[places] & (status == "partly")), i] = np.inf
+        lacking = own["status"] == APART or any(leg.status == "not covered" for leg in seen.values())
         nothing = 0.0 in (own["inflow_usd"], own["outflow_usd"])
         most = float(ends.min(axis=1).sum()) if places else 0.0 if nothing else np.inf
-        return own | {"throughput_max_usd": np.nan if any(lacking) or np.isinf(recorded) else recorded, "most": most}
+        beyond = [] if lacking or self.case.network.coverage.empty else self._beyond(places)
+        return own | {
+            "throughput_max_usd": np.nan if lacking or np.isinf(most) else most, "most": most,
+            "bounded": not lacking and bool(np.isfinite([most, *ends.flat]).all()), "status": "; ".join([own["status"], *beyond]),
+        }
 
-    def without_rerouting(self, rows: Sequence[Mapping[str, Any]]) -> float:
+    def without_rerouting(self, rows: Sequence[Mapping[str, Any]], amount: str = "most") -> float:
         """USD that closing these hubs can cut with no rerouting, from what `row` says of each; NaN if not known.
 
-        What passes two of them counts once: together they cannot pass on more than can flow in all, where both legs of each are covered.
+        What passes two of them counts once: where all their legs are bounded, they cannot pass on more than can flow in all.
         """
-        most = sum(row["most"] for row in rows)
-        if all(row["status"] == COVERED for row in rows):
+        most = sum(row[amount] for row in rows)
+        if all(row["bounded"] for row in rows):
             everything = self.flow.limited()
             most = most if everything is None else min(most, everything / 100)
         return float(most) if np.isfinite(most) else np.nan
+
+    def _beyond(self, places: list[int]) -> list[str]:
+        """What the data lack of the hubs that can have sent goods on to these places, and of those to which they can have sent them on."""
+        base, told, names = self.base, [], names_of(self.case.network)
+        for name, where, open_, graph in self._ways:
+            if name == "inflow" and base.limited[places].all():
+                continue
+            met = {int(other) for place in places for other in breadth_first_order(graph, place, return_predecessors=False)}
+            found = sorted(names[hub] for hub in base.hubs[np.unique(base.hub[sorted(met - {*places})])] if hub in open_)
+            more = f" and {len(found) - 3} others" if len(found) > 3 else ""
+            told += [f"{name} of {', '.join(found[:3])}{more} {where} it not wholly covered"] if found else []
+        return told
+
+    @cached_property
+    def _ways(self) -> list[tuple[str, str, set[str], sparse.csr_array]]:
+        """For inflow and outflow the hubs whose leg is not wholly covered, and the graph that leads to the hubs to be asked."""
+        base = self.base
+        inner = (base.sellers >= 0) & (base.buyers >= 0)
+        onward = sparse.csr_array((np.ones(inner.sum()), (base.sellers[inner], base.buyers[inner])), shape=(len(base.hub),) * 2)
+        return [(_LEGS[side], where, {hub for hub in base.hubs if self.case.seen(hub)[side].status != "covered"}, graph)
+                for side, where, graph in (("in", "before", onward.T.tocsr()), ("out", "after", onward))]
 
     @cached_property
     def unseen(self) -> list[str]:
@@ -310,20 +393,32 @@ class Balance:
         senders = np.unique(self.base.hub[self.base.sellers[(self.base.buyers < 0) & (self.base.sellers >= 0)]])
         return [hub for hub in self.base.hubs[senders] if self.case.seen(hub)["in"].status == "not covered"]
 
-    def isolated(self, closed: cuts.Flow, hubs: Sequence[str]) -> float:
-        """USD that could flow before in goods that nothing recorded brings to the destinations any more, with full rerouting."""
-        before, after = self._by_goods(self.flow), self._by_goods(closed)
-        base = self.base
-        others = np.isin(base.hubs, [hub for hub in self.unseen if hub not in set(hubs)])[base.hub]
-        ending = base.sellers[(base.buyers < 0) & (base.sellers >= 0)]
-        open_goods = set(base.goods[ending[others[ending]]].tolist()) | set(base.direct)
-        lost = [amount for goods, amount in enumerate(before) if amount > 0 and not after[goods] and goods not in open_goods]
+    def isolated(self, hubs: Sequence[str]) -> float:
+        """USD that could flow before in goods that no other way can bring to the destinations, whoever takes them over.
+
+        Goods can go on through any hub left open to which some of them come, and through any of which that is not known.
+        """
+        base, given = self.base, self.flow.given
+        before, closed = self._by_goods(), base.places(hubs)
+        room = given.room.copy()
+        room[given.gate[closed]] = 0
+        left = cuts.reachable(given, room)[2::2]
+        left[closed] = False
+        open_goods = set(base.goods[left].tolist()) | set(base.direct)
+        lost = [amount for goods, amount in enumerate(before) if amount > 0 and goods not in open_goods and self._known_of_all[goods]]
         return float(sum(lost)) / 100
 
-    def _by_goods(self, flow: cuts.Flow) -> np.ndarray:
+    @cached_property
+    def _known_of_all(self) -> list[bool]:
+        """By class of goods whether the data cover wholly what came of it from the origins to any hub, and straight to the ends."""
+        case, ends = self.case, self.case.question.destinations
+        seen = {case.seen(hub)["in"] for hub in set(case.network.actors["actor_id"]) - case.question.origins - ends}
+        seen |= {observed_leg(case.coverage, end, "in", case.question, *case.days) for end in ends}
+        return [all(leg.status == "covered" and _holds(leg, goods.split(" ")) for leg in seen) for goods in self.base.classes]
+
+    def _by_goods(self) -> np.ndarray:
         """Cents that flow to the destinations by class of goods."""
-        arcs = self.base.buyers < 0
+        flow, arcs = self.flow, self.base.buyers < 0
         amounts = np.zeros(max(len(self.base.classes), 1), dtype=np.int64)
-        carried = flow.room[flow.given.mate[flow.given.arc[arcs]]]
-        np.add.at(amounts, self.base.goods[self.base.sellers[arcs]], carried)
+        np.add.at(amounts, self.base.goods[self.base.sellers[arcs]], flow.room[flow.given.mate[flow.given.arc[arcs]]])
         return amounts

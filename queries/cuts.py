@@ -262,14 +262,44 @@ def smallest_cut(given: Channels, flow: Flow | None = None) -> Cut:
     Cut(cents=50, flows=array([1, 2]), places=array([], dtype=int64))
     """
     flow = flow or Flow(given)
-    reached = _reached(given, flow.room)
+    reached = reachable(given, flow.room)
     cut = reached[given.head[given.mate]] & ~reached[given.head] & (given.room > 0)
     flows = np.flatnonzero((given.arc >= 0) & cut[given.arc])
     return Cut(flow.limited(), flows, np.flatnonzero(cut[given.gate]))
 
 
-def _reached(given: Channels, room: np.ndarray) -> np.ndarray:
-    """The nodes to which more could flow from the origins."""
+def smallest_cut_of_places(given: Channels) -> Cut:
+    """The places that cut everything and together pass the least, if only places can be cut; `cents` None where no such limit is known.
+
+    What a place passes is the smaller of all that comes to it and all that leaves it, and no more than its limit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> roads = channels(np.array([-1, -1, 0, 1]), np.array([0, 1, -1, -1]), np.array([50, 20, 30, 90]), 2)
+    >>> smallest_cut_of_places(roads)
+    Cut(cents=50, flows=array([], dtype=int64), places=array([0, 1]))
+    """
+    n = len(given.gate)
+    forward = np.flatnonzero(given.room > 0)
+    forward = forward[~np.isin(forward, given.gate)]
+    ends = np.minimum(np.stack([_sums(given.head[given.mate[forward]], given.room[forward], 2 * n + 2)[3::2],
+                                _sums(given.head[forward], given.room[forward], 2 * n + 2)[2::2]]).min(axis=0), given.room[given.gate])
+    known = ends < given.unlimited
+    unlimited = int(ends[known].sum()) + 1
+    room = np.zeros_like(given.room)
+    room[forward], room[given.gate] = unlimited, np.where(known, ends, unlimited)
+    return smallest_cut(given._replace(room=room, unlimited=unlimited))
+
+
+def _sums(nodes: np.ndarray, amounts: np.ndarray, n: int) -> np.ndarray:
+    total = np.zeros(n, dtype=np.int64)
+    np.add.at(total, nodes, amounts)
+    return total
+
+
+def reachable(given: Channels, room: np.ndarray) -> np.ndarray:
+    """The nodes to which more could flow from the origins through this room."""
     n = len(given.first) - 1
     more = room > 0
     begins = np.r_[0, np.cumsum(more)][given.first]
@@ -303,7 +333,7 @@ def best_closures(given: Channels, k: int, *, prove: bool = True) -> Closures:
     """
     flow = Flow(given)
     before, open_hubs = flow.cents, np.unique(given.hub[given.hub >= 0])
-    hubs, after, least = _greedy(flow, k, open_hubs)
+    hubs, after, least = _greedy([flow], k, open_hubs)
     k = len(hubs)
     if not prove:
         return _closures(given, hubs, before, after, np.zeros(k))
@@ -340,36 +370,93 @@ def _closed(given: Channels, flow: Flow, hubs: Iterable[int]) -> Flow:
 
 def _in_order(given: Channels, flow: Flow, hubs: Sequence[int], k: int, open_hubs: np.ndarray) -> tuple[list[int], list[int]]:
     """The hubs, the one that cuts most first, then the best others until there are k."""
-    first, after, _ = _greedy(flow, len(hubs), np.array(sorted(hubs)))
-    more, rest, _ = _greedy(_closed(given, flow, first), k - len(first), np.setdiff1d(open_hubs, first))
+    first, after, _ = _greedy([flow], len(hubs), np.array(sorted(hubs)))
+    more, rest, _ = _greedy([_closed(given, flow, first)], k - len(first), np.setdiff1d(open_hubs, first))
     return first + more, after + rest
 
 
-def _greedy(flow: Flow, k: int, open_hubs: np.ndarray) -> tuple[list[int], list[int], np.ndarray]:
-    """Hubs one by one, the cents left after each, and for each number of closures a bound below which none can go."""
-    given, chosen, after = flow.given, list[int](), list[int]()
+def _greedy(flows: Sequence[Flow], k: int, open_hubs: np.ndarray, weight: int = 0) -> tuple[list[int], list[int], np.ndarray]:
+    """Hubs one by one, the cost left of all flows after each, and for each number of closures a bound below which none can go.
+
+    A flow costs its cents, and `weight` more where it is without a known limit.
+    """
+    chosen, after, total = list[int](), list[int](), _cost(flows, weight)
     least = np.zeros(k)
-    n_hubs = int(given.hub.max(initial=-1)) + 1
-    closable = np.isin(given.hub, open_hubs)
     while True:
-        carried = np.zeros(n_hubs, dtype=np.int64)
-        np.add.at(carried, given.hub[closable], flow.through()[closable])
-        most = np.sort(carried)[::-1][:k]
-        least[:] = np.maximum(least, flow.cents - np.pad(np.cumsum(most), (0, k - len(most)), mode="edge") if len(most) else flow.cents)
-        order = np.argsort(-carried, kind="stable")
-        if len(chosen) == k or not len(order) or carried[order[0]] <= 0:
+        by_flow = _savings(flows, open_hubs, weight)
+        savings = by_flow.sum(axis=0)
+        most = np.sort(savings)[::-1][:k]
+        least[:] = np.maximum(least, total - np.pad(np.cumsum(most), (0, k - len(most)), mode="edge") if len(most) else total)
+        order = np.argsort(-savings, kind="stable")
+        if len(chosen) == k or not len(order) or savings[order[0]] <= 0:
             return chosen, after, least
-        best: Flow | None = None
+        best, left = list[Flow](), total + 1
         for hub in order.tolist():
-            if carried[hub] <= (flow.cents - best.cents if best else 0):
+            if best and savings[hub] <= total - left:
                 break
-            tried = _closed(given, flow, [hub])
-            if best is None or tried.cents < best.cents:
-                best, pick = tried, hub
-        assert best is not None
-        flow = best
+            tried, most_saved = list[Flow](), savings[hub]
+            for flow, own in zip(flows, by_flow[:, hub], strict=True):
+                tried.append(_closed(flow.given, flow, [hub]))
+                most_saved += _cost([flow], weight) - _cost(tried[-1:], weight) - own
+                if best and most_saved <= total - left:
+                    break
+            else:
+                best, left, pick = tried, _cost(tried, weight), hub
+        flows, total = best, left
         chosen.append(pick)
-        after.append(flow.cents)
+        after.append(total)
+
+
+def _cost(flows: Sequence[Flow], weight: int) -> int:
+    return sum(int(flow.cents) + weight * (flow.cents >= flow.given.unlimited) for flow in flows)
+
+
+def _savings(flows: Sequence[Flow], open_hubs: np.ndarray, weight: int) -> np.ndarray:
+    """By flow and hub the most that its closure can save of the cost: what it carries, and the weight if the rest has a limit.
+
+    Of several flows as floats, as the sums can be large.
+    """
+    n_hubs = int(open_hubs.max(initial=-1)) + 1
+    found = np.zeros((len(flows), n_hubs), dtype=np.float64 if weight else np.int64)
+    for row, flow in zip(found, flows, strict=True):
+        carried = np.zeros(n_hubs, dtype=np.int64)
+        closable = np.isin(flow.given.hub, open_hubs)
+        np.add.at(carried, flow.given.hub[closable], flow.through()[closable])
+        row += carried
+        if weight and flow.cents >= flow.given.unlimited:
+            row[flow.cents - carried < flow.given.unlimited] += weight
+    return found
+
+
+def robust_closures(ensemble: Sequence[Channels], k: int, other: Sequence[int] = ()) -> list[int]:
+    """The hubs, at most k in their order, whose closure leaves the least on average over several networks.
+
+    They are chosen one by one, as in `best_closures`; where the hubs of `other` leave less (of equals, less after fewer closures), they
+    are returned. Least is first the number of networks left in which no limit is known, then the mean of what can flow.
+
+    Parameters
+    ----------
+    ensemble
+        Channels whose hubs have the same numbers.
+    k
+        Number of hubs to close.
+    other
+        Another choice to compare with, in its order.
+    """
+    flows = [Flow(given) for given in ensemble]
+    hubs = np.unique(np.concatenate([given.hub[given.hub >= 0] for given in ensemble]))
+    weight = sum(given.unlimited for given in ensemble)
+
+    chosen, costs, _ = _greedy(flows, k, hubs, weight)
+    if list(other[:len(chosen)]) == chosen:
+        return chosen
+    now, others = [flow.copied() for flow in flows], list[int]()
+    for hub in other[:k]:
+        now = [flow.close(_places(flow.given, hub)) for flow in now]
+        others.append(_cost(now, weight))
+    before = _cost(flows, weight)
+    ours, theirs = ([*left, *[(left or [before])[-1]] * (k - len(left))] for left in (costs, others))
+    return list(other[:k]) if (theirs[-1], sum(theirs)) <= (ours[-1], sum(ours)) else chosen
 
 
 def _priced(given: Channels, flow: Flow, k: int) -> tuple[np.ndarray, list[list[int]]]:

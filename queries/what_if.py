@@ -10,7 +10,7 @@ from chiptrail.graphmodel.network import TradeNetwork
 from chiptrail.graphmodel.selection import actors_named
 from chiptrail.queries.answer import answer, names_of
 from chiptrail.queries.capacities import COVERED, Balance, Case, case_of
-from chiptrail.queries.chokepoints import CAUTIONS, channel_notes, dollars
+from chiptrail.queries.chokepoints import CAUTIONS, channel_notes, dollars, ends
 from chiptrail.queries.cuts import Flow
 from chiptrail.queries.scope import shaped
 
@@ -56,15 +56,16 @@ def what_if(
     -------
     DataFrame
         `role` (`all closed`, `closed`: this hub alone, or `could take over`), `hub_id` (empty for all closed together), `hub`,
-        `country`, `concept`. Of closures, in USD: `cut_full_rerouting_usd` (0 unless goods of some heading have no recorded way left),
-        `cut_usd` (by how much the largest flow falls), `cut_no_rerouting_usd` (most that can have gone through; from one leg alone where
+        `country`, `concept`. Of closures, in USD: `cut_full_rerouting_usd` (0 unless goods of some heading can reach no hub left open,
+        and the data cover all that the origins sent of them), `cut_usd` (by how much the largest flow falls; missing for hubs that no
+        record names and of which nothing is known), `cut_no_rerouting_usd` (most that can have gone through; from one leg alone where
         the other is not covered, missing where neither is), `before_usd` and `after_usd` (largest flow with all hubs open, and after
         the closure), and their smallest and largest over the ensemble of networks that the data allow (`before_low_usd`,
-        `before_high_usd`, `after_low_usd`, `after_high_usd`). Of hubs, in USD: `inflow_usd` (from the origins), `outflow_usd` (to the
-        destinations), `throughput_max_usd` (of closed hubs, as in `chokepoints`), `spare_inflow_usd` (of the others: inflow from the
-        origins above outflow to the destinations, in headings that the closed hubs traded); `inflow_coverage`, `outflow_coverage` and
-        `status`. The others stand in the order of their spare inflow. `attrs` holds the question, notes, records left aside by reason,
-        and sources.
+        `before_high_usd`, `after_low_usd`, `after_high_usd`; a high end without a limit is missing). Of hubs, in USD: `inflow_usd`
+        (from the origins), `outflow_usd` (to the destinations), `throughput_max_usd` (of closed hubs, as in `chokepoints`; of all
+        together no more than can flow in all), `spare_inflow_usd` (of the others: inflow from the origins above outflow to the
+        destinations, in headings that the closed hubs traded); `inflow_coverage`, `outflow_coverage` and `status`. The others
+        stand in the order of their spare inflow. `attrs` holds the question, notes, records left aside by reason, and sources.
 
     Raises
     ------
@@ -91,9 +92,9 @@ def what_if(
     case = case_of(network, origins=origins, destinations=destinations, concept=concept, products=products, since=since, until=until,
                    prefer=prefer)
     hubs = _named(network, [close] if isinstance(close, str) else close)
-    ends = [name for name in hubs if name in case.question.origins | case.question.destinations]
-    if ends:
-        raise NotComparableError(f"{', '.join(ends[:5])} is an origin or a destination of the question; close hubs between them")
+    fixed = [name for name in hubs if name in case.question.origins | case.question.destinations]
+    if fixed:
+        raise NotComparableError(f"{', '.join(fixed[:5])} is an origin or a destination of the question; close hubs between them")
     balance = Balance(case, Flow(case.base.channels()))
     rows = _closures(balance, hubs) + _others(balance, hubs) if len(network.coded_trades) else []
     table = pd.DataFrame(rows, columns=list(COLUMNS), index=range(len(rows)))
@@ -125,31 +126,36 @@ def _closures(balance: Balance, hubs: list[str]) -> list[dict]:
     own = {hub: balance.row(hub) for hub in hubs}
     rows = []
     for number, chosen in enumerate(sets):
-        closed = balance.flow.copied().close(balance.base.places(chosen))
+        places = balance.base.places(chosen)
+        closed = balance.flow.copied().close(places)
         start, left = dollars(balance.flow.limited()), dollars(closed.limited())
         row = dict(own[chosen[0]]) if number else dict.fromkeys(("status", "inflow_coverage", "outflow_coverage"), "")
         rows.append(row | {
             "role": CLOSED if number else TOGETHER, "hub_id": chosen[0] if number else "",
-            "cut_full_rerouting_usd": np.nan if np.isnan(start) else balance.isolated(closed, chosen),
-            "cut_usd": start - left, "cut_no_rerouting_usd": balance.without_rerouting([own[hub] for hub in chosen]), "before_usd": start,
-            "before_low_usd": before.min(), "before_high_usd": before.max(), "after_usd": left,
-            "after_low_usd": after[:, number].min(), "after_high_usd": after[:, number].max(),
+            "cut_full_rerouting_usd": np.nan if np.isnan(start) else balance.isolated(chosen),
+            "cut_usd": start - left if places or all(np.isfinite(own[hub]["most"]) for hub in chosen) else np.nan,
+            "cut_no_rerouting_usd": balance.without_rerouting([own[hub] for hub in chosen]), "before_usd": start,
+            "before_low_usd": before[0], "before_high_usd": before[1], "after_usd": left,
+            "after_low_usd": after[0][number], "after_high_usd": after[1][number],
         })
     n_known = sum(own[hub]["status"] == COVERED for hub in hubs)
-    rows[0]["status"] = f"{n_known} of {len(hubs)} with {COVERED}"
-    for column in ("inflow_usd", "outflow_usd", "throughput_max_usd"):
+    n_part = sum(own[hub]["bounded"] for hub in hubs) - n_known
+    rows[0]["status"] = f"{n_known} of {len(hubs)} with {COVERED}" + (f", {n_part} with legs covered in part" if n_part else "")
+    for column in ("inflow_usd", "outflow_usd"):
         rows[0][column] = float(np.sum([own[hub][column] for hub in hubs]))
+    rows[0]["throughput_max_usd"] = balance.without_rerouting(list(own.values()), "throughput_max_usd")
     return rows
 
 
-def _spread(case: Case, sets: list[list[str]]) -> tuple[np.ndarray, np.ndarray]:
-    """The largest flow, USD, by draw of the ensemble: with all hubs open, and after each set of closures."""
+def _spread(case: Case, sets: list[list[str]]) -> tuple[tuple[float, float], tuple[np.ndarray, np.ndarray]]:
+    """The ends of the largest flow over the ensemble, USD: with all hubs open, and after each set of closures."""
     before, after = [], []
     for told, given in case.drawn():
         flow = Flow(given)
         before.append(dollars(flow.limited()))
         after.append([dollars(flow.copied().close(told.places(chosen)).limited()) for chosen in sets])
-    return np.array(before), np.array(after)
+    low, high = ends(np.array(before))
+    return (float(low), float(high)), ends(np.array(after))
 
 
 def _others(balance: Balance, hubs: list[str]) -> list[dict]:
