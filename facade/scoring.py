@@ -36,7 +36,7 @@ def scorecard(data: str | Path | None = None) -> pd.DataFrame:
     --------
     >>> import chiptrail as ct
     >>> ct.scorecard().attrs["notes"][0]
-    '10 derived results of 6 publications are recomputed from records'
+    '9 derived results of 7 publications are recomputed from records (11 rows, some of which show the same number)'
     """
     networks = {name: load_bundled(name) for name in ("countries", "firms")}
     if data is not None:

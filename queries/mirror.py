@@ -7,14 +7,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from chiptrail.graphmodel.coverage import overlaps
 from chiptrail.graphmodel.errors import InputError, UnknownNameError
 from chiptrail.graphmodel.network import TradeNetwork, conform
-from chiptrail.graphmodel.periods import window
+from chiptrail.graphmodel.periods import period_text, window
 from chiptrail.queries.answer import answer, names_of
 from chiptrail.queries.cells import KEY
 from chiptrail.queries.scope import SENSE, period_texts, shaped
-from chiptrail.queries.sides import CELL, MONTHS, Reporting, Scope, reports, sums
+from chiptrail.queries.sides import CELL, MONTHS, Reporting, Scope, Tellings, reports, sums, versions_text
 
 _DTYPES = {
     "exporter_id": "str", "exporter": "str", "importer_id": "str", "importer": "str", "product": "str", "hs_version": "str",
@@ -24,8 +23,8 @@ _DTYPES = {
 }
 COLUMNS = tuple(_DTYPES)
 STATUSES = (
-    "gap", "lag", "partial period", "by origin", "HS version break", "goods told in other codes", "suppressed",
-    "importer does not report", "exporter does not report", "not covered",
+    "gap", "lag", "partial period", "by origin", "HS version break", "goods told in other codes", "told for another period",
+    "bloc against members", "suppressed", "importer does not report", "exporter does not report", "not covered",
 )
 DIGITS = (2, 4, 6)
 USUAL_MARGIN, LOW_MARGIN, HIGH_MARGIN = 0.06, 0.0, 0.20
@@ -87,17 +86,22 @@ def mirror_gaps(
 
     Notes
     -----
-    gap = X - M / (1 + m), with X the exporter's report, M the importer's and m the margin. The estimate of m is exp of the median of
-    ln(M / X) over pairs within a factor of two of each other, and its interval the quartiles, both held within 0 to 20 %; with
-    fewer than ten pairs m is 6 %, the rate that the IMF uses in its Direction of Trade Statistics (Marini, Dippelsman and Stanger
-    2018, IMF Working Paper 18/16), between 0 and 20 %. Where both values have the same terms, m is 0.
+    gap = X - M / (1 + m), with X the exporter's report, M the importer's and m the margin. The estimate of 1 + m is exp of the median of
+    ln(M / X) over pairs within a factor of two of each other, its interval from 0 to the upper quartile, at least 6 %, both held
+    within 0 to 20 %. Where the lower quartile is below 0, m is not identified and lies between 0 and 20 %; with fewer than ten pairs, or
+    a median that is not above 0 either, it is taken as 6 %, the rate that the IMF uses in its Direction of Trade Statistics (Marini,
+    Dippelsman and Stanger 2018, IMF Working Paper 18/16), between 0 and 20 %. Where both values have the same terms, m is 0.
 
     Statuses. `lag`: a gap followed by an opposite one that cancels it to a fifth (goods sent in December that arrive in January).
-    `partial period`: a side reported only some months, or far fewer rows or partners than in its other periods. `by origin`: the
-    importer's partner is the country of origin, which is no mirror of a dispatch; the interval is then what was sent less
-    all that arrived, up to all that was sent, where the imports from everywhere are known to be complete, else without a
-    lower end. `HS version break`: the codes of the two reports do not mean the same goods. `suppressed`: a record without a value.
-    `not covered`: a side reports, but of this pair and product nothing is known, which is no zero.
+    `partial period`: a side reported only some months, or far fewer rows or partners than in its other periods, or its first or last
+    month leaves the period unfinished and no coverage says otherwise. `by origin`: the importer's partner is the country of
+    origin, which is no mirror of a dispatch; the interval is then what was sent less all that arrived, up to all that was sent,
+    where the imports from everywhere are known to be complete, else without a lower end. `HS version break`: the codes of the two
+    reports do not mean the same goods. `goods told in other codes`, `told for another period`, `bloc against members`: a side has no
+    record of the cell, but one of these days that may hold its goods, under a wider or narrower code, for a longer or shorter
+    period, or for a bloc that holds the country or a member of it; that is no zero, however completely the side is covered.
+    `suppressed`: a record without a value, or no record beside one under a special code (chapter 99). `not covered`: a side
+    reports, but of this pair and product nothing is known, which is no zero. A period that `since` or `until` cut is named in `reason`.
 
     Cautions: a gap is two statistics that disagree. Goods in transit, free zones, other valuations, other partners and
     confidential trade make gaps too; it does not show where the goods went, nor that a party did anything unlawful.
@@ -115,8 +119,8 @@ def mirror_gaps(
         raise InputError(f"cif_margin {cif_margin}: give a share of the FOB value between 0 and 1, such as 0.06")
     scope = Scope(exporters, importers, products, since, until, by, digits)
     told = reports(network, scope)
-    reporting = Reporting(network, by, told)
-    table = _judged(_cells(told), told, reporting, scope)
+    reporting = Reporting(network, scope, told)
+    table = _judged(_cells(told), told, reporting, Tellings(network, told, scope), scope)
     margin = _margin(table, cif_margin)
     table = _named_lags(_with_gaps(table, margin), by)
     names = names_of(network)
@@ -215,22 +219,24 @@ def _cells(told: pd.DataFrame) -> pd.DataFrame:
     return table.reset_index()
 
 
-def _judged(table: pd.DataFrame, told: pd.DataFrame, reporting: Reporting, scope: Scope) -> pd.DataFrame:
+def _judged(table: pd.DataFrame, told: pd.DataFrame, reporting: Reporting, tellings: Tellings, scope: Scope) -> pd.DataFrame:
     """The cells with status, reason and concept; known zeros filled in; bounds where the importer told origins."""
     first, last = window(scope.since, scope.until)
-    other = _codes_by_pair(told)
     everywhere = told[told["side"].eq("origin") & told["left_aside"].eq("")].groupby(["buyer_id", "product", "period"])["value_usd"].sum(
         skipna=False).to_dict()
     rows = []
     for cell in table.to_dict("records"):
-        days = cell["period"].start_time.as_unit("us"), cell["period"].end_time.normalize().as_unit("us")
-        days = max(days[0], first or days[0]), min(days[1], last or days[1])
-        status, reason = _status(cell, reporting, days, other)
+        whole = cell["period"].start_time.as_unit("us"), cell["period"].end_time.normalize().as_unit("us")
+        days = max(whole[0], first or whole[0]), min(whole[1], last or whole[1])
+        status, reason = _status(cell, reporting, tellings, days)
+        if days != whole:
+            reason = "; ".join(filter(None, [reason, f"only {period_text(*days)} of the period"]))
         if status == "by origin":
             cell |= {"concept": "origin", "importer_usd": cell["origin_usd"], "n_importer": cell["n_origin"],
                      "hs_version_importer": cell["hs_version_origin"], "high": cell["exporter_usd"]}
             imports = everywhere.get((cell["buyer_id"], cell["product"], cell["period"]))
-            if imports is not None and scope.exporters is None and _complete(reporting, cell, days):
+            known = scope.exporters is None and _complete(reporting, cell, days) and tellings.arrived_in_cells(cell, days)
+            if imports is not None and known:
                 cell["low"] = cell["exporter_usd"] - imports
         rows.append({"concept": "dispatched", "low": np.nan, "high": np.nan} | cell | {"status": status, "reason": reason})
     extra = ["concept", "low", "high", "status", "reason"]
@@ -244,9 +250,9 @@ def _complete(reporting: Reporting, cell: dict[Any, Any], days: tuple[pd.Timesta
 
 
 def _status(
-    cell: dict[Any, Any], reporting: Reporting, days: tuple[pd.Timestamp, pd.Timestamp], other: dict[tuple, set[tuple[str, str]]]
+    cell: dict[Any, Any], reporting: Reporting, tellings: Tellings, days: tuple[pd.Timestamp, pd.Timestamp]
 ) -> tuple[str, str]:
-    """Status and reason of a cell; a side without record that is known to be zero gets its zero."""
+    """Status and reason of a cell; a side without record that is known to be zero, and told nothing otherwise, gets its zero."""
     seller, buyer, period = cell["seller_id"], cell["buyer_id"], cell["period"]
     partial = ""
     for side, actor in (("exporter", seller), ("importer", buyer)):
@@ -254,11 +260,14 @@ def _status(
         if cell[f"n_{side}"]:
             why = reporting.in_part(side, actor, period) or (seen.text if seen.spans and seen.spans != (days,) else "")
             partial = partial or (why and f"{side}: {why}")
-        elif seen.status == "covered":
+            continue
+        status, reason = tellings.otherwise(side, cell, days)
+        if not status and seen.status == "covered":
             cell[f"{side}_usd"] = 0.0
-        else:
-            status, reason = _absent(cell, side, actor, reporting, other)
-            return status, "; ".join(filter(None, [reason, partial]))
+            continue
+        if not status:
+            status, reason = _absent(cell, side, actor, reporting)
+        return status, "; ".join(filter(None, [reason, partial]))
     if partial:
         return "partial period", partial
     for side in ("exporter", "importer"):
@@ -267,26 +276,13 @@ def _status(
     versions = {v for side in ("exporter", "importer") for v in cell[f"hs_version_{side}"].split(" ")} if (
         cell["n_exporter"] and cell["n_importer"]) else set()
     if len(versions) > 1 and not (cell["comparable_exporter"] and cell["comparable_importer"]):
-        return "HS version break", f"codes of {_versions_text(versions)}"
+        return "HS version break", f"codes of {versions_text(versions)}"
     return "gap", ""
 
 
-def _versions_text(versions: set[str]) -> str:
-    return " and ".join(sorted(version or "an unknown version" for version in versions))
-
-
-def _absent(
-    cell: dict[Any, Any], side: str, actor: str, reporting: Reporting, other: dict[tuple, set[tuple[str, str]]]
-) -> tuple[str, str]:
-    """Status and reason where a side has no record and is not known to be zero."""
-    period, codes = cell["period"], _codes(cell["product"])
-    told = other.get((side, cell["seller_id"], cell["buyer_id"], period), set())
-    if any(overlaps(_codes(code), codes) for code, _ in told if codes and code):
-        return "goods told in other codes", f"{side}: {' '.join(sorted({code for code, _ in told}))[:60]}"
-    here = "exporter" if side == "importer" else "importer"
-    versions = {version for _, version in told} | set(cell[f"hs_version_{here}"].split(" "))
-    if told and len(versions) > 1 and not cell[f"comparable_{here}"]:
-        return "HS version break", f"codes of {_versions_text(versions)}"
+def _absent(cell: dict[Any, Any], side: str, actor: str, reporting: Reporting) -> tuple[str, str]:
+    """Status and reason where a side has no record, told nothing otherwise, and is not known to be zero."""
+    period = cell["period"]
     only_origins = reporting.reports("origin", actor, period) and not reporting.reports(side, actor, period)
     if side == "importer" and (cell["n_origin"] or only_origins):
         return "by origin", "the importer's partner is the country of origin, not of consignment"
@@ -294,15 +290,6 @@ def _absent(
         return f"{side} does not report", f"no report of {actor} in the period"
     why = reporting.in_part(side, actor, period)
     return ("partial period", f"{side}: {why}") if why else ("not covered", f"{side}: no row, and none is not a zero")
-
-
-def _codes_by_pair(told: pd.DataFrame) -> dict[tuple, set[tuple[str, str]]]:
-    """Products of each side, pair and period with their HS versions, those of records left aside too."""
-    found: dict[tuple, set[tuple[str, str]]] = {}
-    for side, seller, buyer, product, period, version in told[["side", *CELL, "hs_version"]].drop_duplicates().itertuples(
-            index=False, name=None):
-        found.setdefault((side, seller, buyer, period), set()).add((product, version))
-    return found
 
 
 def _codes(product: str) -> frozenset[str]:
@@ -329,8 +316,14 @@ def _margin(table: pd.DataFrame, given: float | None) -> _Margin:
     if len(ratio) < _PAIRS_NEEDED:
         return _Margin(USUAL_MARGIN, LOW_MARGIN, HIGH_MARGIN,
                        f"CIF margin {USUAL_MARGIN:.0%} taken as usual, because only {len(ratio)} cells compare; interval at 0 to 20%")
-    low, point, high = (float(np.clip(np.expm1(ratio.quantile(q)), LOW_MARGIN, HIGH_MARGIN)) for q in (0.25, 0.5, 0.75))
-    return _Margin(point, low, high, f"CIF margin {point:.1%} ({low:.1%} to {high:.1%}), median and quartiles of {len(ratio)} cells")
+    low, point, high = (float(np.expm1(ratio.quantile(q))) for q in (0.25, 0.5, 0.75))
+    if low < LOW_MARGIN:
+        point = min(point, HIGH_MARGIN) if point > LOW_MARGIN else USUAL_MARGIN
+        return _Margin(point, LOW_MARGIN, HIGH_MARGIN, f"CIF margin {point:.1%}, interval at 0 to 20%: it is not identified, because in a "
+                       f"quarter or more of {len(ratio)} cells the importer recorded less than the exporter")
+    point, high = min(point, HIGH_MARGIN), min(max(high, USUAL_MARGIN), HIGH_MARGIN)
+    return _Margin(point, LOW_MARGIN, high, f"CIF margin {point:.1%}, median of {len(ratio)} cells; interval at 0 to {high:.1%}, their "
+                   f"upper quartile and at least {USUAL_MARGIN:.0%}")
 
 
 def _with_gaps(table: pd.DataFrame, margin: _Margin) -> pd.DataFrame:

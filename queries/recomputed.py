@@ -7,9 +7,12 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from chiptrail.graphmodel.aggregate import retrieval_dates
+from chiptrail.graphmodel.coded import plain
 from chiptrail.graphmodel.countries import GROUPS
 from chiptrail.graphmodel.network import TradeNetwork
 from chiptrail.graphmodel.products import product_lists
+from chiptrail.graphmodel.tellings import left_aside
 from chiptrail.queries.mirror import mirror_gaps
 
 BASELINES = ((2021,), (2020,), (2019,), (2020, 2021), (2019, 2020, 2021))
@@ -46,6 +49,20 @@ class AtHand:
             return None
         table = mirror_gaps(self.totals, exporters=["EU27"], importers=list(IMPORTERS), cif_margin=0.0)
         return table[table["exporter_id"].eq("EU27")]
+
+    @cached_property
+    def told(self) -> pd.Series | None:
+        """What exporters and importers tell of each flow in EUR, each telling once: by `flow`, `seller_id`, `buyer_id` and `year`.
+
+        The Union and its members stand beside each other.
+        """
+        if self.totals is None:
+            return None
+        trades = plain(self.totals.trades)
+        sides = [rows for flow in ("export", "import") if len(rows := trades[trades["flow"].eq(flow)])]
+        taken = [left_aside(rows, level="countries", retrieved=retrieval_dates(self.totals), blocs_as=()).eq("") for rows in sides]
+        told = pd.concat([rows[once] for rows, once in zip(sides, taken, strict=True)])
+        return told.assign(year=told["period_start"].dt.year).groupby(["flow", "seller_id", "buyer_id", "year"])["value"].sum(min_count=1)
 
 
 Recompute = Callable[[AtHand], Result | None]
@@ -95,7 +112,10 @@ def gap(importer: str, year: str) -> Recompute:
 
 
 def missing_of_additional(*importers: str) -> Recompute:
-    """Share of the Union's additional exports of 2022 and 2023 that the importers did not record, percent."""
+    """Share of the Union's additional exports of 2022 and 2023 that the importers did not record, percent.
+
+    Its interval spans `BASELINES` and `MARGINS`.
+    """
     return lambda data: _missing_of_additional(data, importers)
 
 
@@ -135,7 +155,7 @@ def _share_of_parts(data: AtHand, country: str) -> Result | None:
 
 def _missing(data: AtHand, importer: str, year: str, *, share: bool) -> Result | None:
     """The gap between the two reports, in USD or as a share of the exports; None if a report is not at hand."""
-    if data.gaps is None or data.totals is None:
+    if data.gaps is None or data.told is None:
         return None
     gaps = data.gaps
     rows = gaps[gaps["importer_id"].eq(importer) & gaps["period"].eq(year) & gaps["n_exporter"].gt(0) & gaps["n_importer"].gt(0)]
@@ -146,37 +166,32 @@ def _missing(data: AtHand, importer: str, year: str, *, share: bool) -> Result |
         return Result(_NAN, refused=f"{row['status']}: {row['reason']}")
     unit = 100 / row["exporter_usd"] if share else 1.0
     low, point, high = (unit * row[name] for name in ("gap_low_usd", "gap_usd", "gap_high_usd"))
-    return Result(point, low, high, _not_allocated(data.totals, importer, year))
+    return Result(point, low, high, _not_allocated(data.told, importer, year))
 
 
-def _not_allocated(network: TradeNetwork, importer: str, year: str) -> str:
+def _not_allocated(told: pd.Series, importer: str, year: str) -> str:
     """What the importer records from the Union as a whole, but from none of its members."""
-    trades = network.trades
-    first = pd.Timestamp(f"{year}-01-01")
-    imports = trades[trades["flow"].eq("import") & trades["buyer_id"].eq(importer) & trades["period_start"].eq(first)]
-    members = imports.loc[imports["seller_id"].isin(GROUPS["EU27"]), "value"].sum()
-    rest = imports.loc[imports["seller_id"].eq("EU27"), "value"].sum() - members
+    imports = told.xs(("import", importer, int(year)), level=("flow", "buyer_id", "year"))
+    rest = imports.get("EU27", 0.0) - imports[imports.index.isin(GROUPS["EU27"])].sum()
     return f"EUR {rest / 1e6:,.0f} million of the imports from the Union are not allocated to members" if rest > 1e6 else ""
 
 
 def _missing_of_additional(data: AtHand, importers: tuple[str, ...]) -> Result | None:
-    if data.totals is None:
+    if data.told is None:
         return None
-    trades = data.totals.trades
-    trades = trades[trades["seller_id"].eq("EU27") & trades["buyer_id"].isin(importers)]
-    sums = trades.assign(year=trades["period_start"].dt.year).pivot_table(
-        index="year", columns=["flow", "buyer_id"], values="value", aggfunc="sum", observed=True)
-    wanted = [(flow, importer) for flow in ("export", "import") for importer in importers]
-    sums = sums.reindex(index=sorted({*_YEARS, *(year for years in BASELINES for year in years)}), columns=wanted)
-    if sums.isna().any(axis=None):
+    years = sorted({*_YEARS, *(year for baseline in BASELINES for year in baseline)})
+    wanted = pd.MultiIndex.from_product([("export", "import"), ["EU27"], importers, years], names=data.told.index.names)
+    values = data.told.reindex(wanted)
+    if values.isna().any():
         return None
-    told = sums.T.groupby(level="flow").sum().T
-    extra = {(years, margin): _additional(told["import"], years) / (1 + margin) / _additional(told["export"], years)
-             for years in BASELINES for margin in MARGINS}
+    sums = values.groupby(level=["flow", "year"]).sum()
+    extra = {(baseline, margin): _additional(sums["import"], baseline) / (1 + margin) / _additional(sums["export"], baseline)
+             for baseline in BASELINES for margin in MARGINS}
     shares = {key: 100 * (1 - share) for key, share in extra.items()}
-    plain = [share for (_, margin), share in shares.items() if margin == 0]
-    note = f"interval over baselines of 2019 to 2021 without margin; with a margin of up to 20% at most {max(shares.values()):.0f}%"
-    return Result(shares[BASELINES[0], 0.0], min(plain), max(plain), note)
+    bare = [share for (_, margin), share in shares.items() if margin == 0]
+    note = ("interval over baselines of 2019 to 2021 and margins of 0 to 20%; "
+            f"without margin {min(bare):.1f} to {max(bare):.1f}%")
+    return Result(shares[BASELINES[0], 0.0], min(shares.values()), max(shares.values()), note)
 
 
 def _additional(values: pd.Series, baseline: tuple[int, ...]) -> float:

@@ -2,17 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from chiptrail.graphmodel.coded import plain
 from chiptrail.graphmodel.countries import GROUPS
-from chiptrail.graphmodel.coverage import CoverageIndex, Observed
+from chiptrail.graphmodel.coverage import CoverageIndex, Observed, overlaps
 from chiptrail.graphmodel.errors import NotComparableError
 from chiptrail.graphmodel.hs import comparable_code
 from chiptrail.graphmodel.network import TradeNetwork, empty
-from chiptrail.graphmodel.selection import by_origin
+from chiptrail.graphmodel.periods import period_text, window
+from chiptrail.graphmodel.products import match, product_codes
+from chiptrail.graphmodel.selection import by_origin, goods_code, in_window
 from chiptrail.queries.cells import KEY, shortened
 from chiptrail.queries.scope import BY, count_once, trades_in_scope, with_periods
 
@@ -21,7 +24,13 @@ SIDES = ("exporter", "importer", "origin")
 CELL = [*KEY, "period"]
 _OUTWARD = ("export", "re-export")
 _NO_REPORT = ("estimated", "inferred")
+_EVER = (pd.Timestamp("1800-01-01").as_unit("us"), pd.Timestamp("2200-12-31").as_unit("us"))
+"""Days for a start or an end that is not known."""
+_SPECIAL = "99"
+"""The chapter that the Harmonized System leaves to countries, where they put confidential goods too."""
 MONTHS = {"month": 1, "quarter": 3, "year": 12}
+_MONTH = (27, 30)
+"""Days between the first and the last day of a month."""
 _ENOUGH = 10
 """Rows or partners that a reporter must usually have before a fall in their number says anything."""
 _FEW, _FEWER, _SMALL = 0.5, 0.85, 0.4
@@ -53,17 +62,20 @@ def reports(network: TradeNetwork, scope: Scope) -> pd.DataFrame:
         for concept in ("dispatched", "origin")
     ]
     trades = with_periods(pd.concat(parts, ignore_index=True), scope.by)
-    outward = trades["flow"].isin(_OUTWARD)
-    side = np.where(outward, "exporter", np.where(trades["concept"].eq("origin"), "origin", "importer"))
-    trades = trades.assign(side=pd.Series(side, index=trades.index, dtype="str"))
-    _leave(trades, trades["seller_id"].eq(trades["buyer_id"]), "seller is the buyer")
+    trades = trades.assign(side=_side(trades))
+    _leave(trades, trades["seller_id"].eq(trades["buyer_id"]) & trades["side"].ne("origin"), "seller is the buyer")
     _leave(trades, trades["basis"].isin(_NO_REPORT), "estimated or inferred, not reported")
     for bloc_side, held in _lone_blocs(trades):
         _leave(trades, held, f"a bloc of {bloc_side} that one side tells, while the other tells members")
-    trades = _with_products(trades, scope.digits)
+    trades = _with_products(trades, scope.digits, sorted(set(trades["hs_version"])))
     sides = [count_once(network, rows, prefer="importer" if name == "importer" else "exporter")
              for name in SIDES if len(rows := trades[trades["side"].eq(name)])]
     return pd.concat(sides) if sides else trades
+
+
+def _side(trades: pd.DataFrame) -> pd.Series:
+    names = np.where(trades["flow"].isin(_OUTWARD), "exporter", np.where(by_origin(trades), "origin", "importer"))
+    return pd.Series(names, index=trades.index, dtype="str")
 
 
 def _leave(trades: pd.DataFrame, which: pd.Series, reason: str) -> None:
@@ -83,9 +95,8 @@ def _lone_blocs(trades: pd.DataFrame) -> list[tuple[str, pd.Series]]:
     return found
 
 
-def _with_products(trades: pd.DataFrame, digits: int) -> pd.DataFrame:
+def _with_products(trades: pd.DataFrame, digits: int, versions: Sequence[str]) -> pd.DataFrame:
     """The trades with `product`, the code cut to so many digits that compares across the HS versions, and `comparable`."""
-    versions = sorted(set(trades["hs_version"]))
     known = {
         (code, version): _compared(shortened(code, digits), version, versions)
         for code, version in trades[["code", "hs_version"]].drop_duplicates().itertuples(index=False, name=None)
@@ -122,11 +133,140 @@ def sums(told: pd.DataFrame, side: str) -> pd.DataFrame:
     return table
 
 
+class _Telling(NamedTuple):
+    first: pd.Timestamp
+    last: pd.Timestamp
+    code: str
+    product: str
+    hs_version: str
+    reported: bool
+    asked: bool
+
+
+class Tellings:
+    """All that is told of pairs, counted or not: where goods of a cell may stand although a side has no record in it."""
+
+    def __init__(self, network: TradeNetwork, told: pd.DataFrame, scope: Scope) -> None:
+        """For the exporters and importers of the reports `told`, blocs that hold them and members of those that are blocs."""
+        trades = network.coded_trades
+        trades = trades[in_window(trades, scope.since, scope.until, partly=True)]
+        for column in KEY[:2]:
+            trades = trades[trades[column].isin({kin for name in told[column].unique() for kin in _kin(name)})]
+        trades = trades.assign(code=goods_code(trades), asked=True)
+        if scope.products is not None:
+            found = match(product_codes(scope.products), trades["hs_code"], trades["product_set"], trades["hs_version"])
+            trades["asked"] = found.any(axis=1) | trades["code"].eq("")
+        trades = trades.assign(side=_side(trades), reported=~trades["basis"].isin(_NO_REPORT),
+                               first=trades["period_start"].fillna(_EVER[0]), last=trades["period_end"].fillna(_EVER[1]))
+        columns = ["side", *KEY[:2], "first", "last", "code", "hs_version", "reported", "asked"]
+        trades = _with_products(plain(trades[columns].drop_duplicates()), scope.digits, sorted(set(told["hs_version"])))
+        self._sums = told[told["left_aside"].eq("")].groupby(["side", *CELL])["value_usd"].sum(skipna=False).to_dict()
+        spans = _periods(trades["first"], trades["last"], told["period"], BY[scope.by])
+        self._told: dict[tuple[str, str, str, pd.Period], list[_Telling]] = {}
+        self._arrived: dict[tuple[str, pd.Period], list[_Telling]] = {}
+        for side, seller, buyer, *row in trades[["side", *KEY[:2], *_Telling._fields]].itertuples(index=False, name=None):
+            telling = _Telling(*row)
+            for period in spans.get((telling.first, telling.last), ()):
+                if side == "origin":
+                    self._arrived.setdefault((buyer, period), []).append(telling)
+                self._told.setdefault((side, seller, buyer, period), []).append(telling)
+
+    def otherwise(self, side: str, cell: dict[Any, Any], days: tuple[pd.Timestamp, pd.Timestamp]) -> tuple[str, str]:
+        """Status and reason where a side without record in the cell may have told its goods otherwise; empty where it has not.
+
+        What a bloc reports says nothing of a member that reports for itself, unless the member's own record gave way to it.
+        """
+        pair, goods = (cell["seller_id"], cell["buyer_id"]), _goods(cell["product"])
+        own = self._of(side, pair, cell, days)
+        same = [t for t in own if t.asked and overlaps(_goods(t.product), goods)]
+        ends = [_kin(name) if same or reporter != side else [name, *GROUPS.get(name, ())]
+                for name, reporter in zip(pair, SIDES[:2], strict=True)]
+        kin = [(s, b) for s in ends[0] for b in ends[1] if s != b and (s, b) != pair and any(
+            t.reported and t.asked and overlaps(_goods(t.product), goods) for t in self._of(side, (s, b), cell, days))]
+        if kin:
+            names = {name for found in kin for name in found} - set(pair)
+            together = sum(self._sums.get((side, *found, cell["product"], cell["period"]), np.nan) for found in kin)
+            text = "" if np.isnan(together) else f", {together:,.0f} USD{' together' if len(kin) > 1 else ''}"
+            return "bloc against members", f"{side}: told for {' '.join(sorted(names))}{text}"
+        reported = [t for t in same if t.reported]
+        if others := {t.product or "unknown goods" for t in reported} - {cell["product"]}:
+            return "goods told in other codes", f"{side}: {' '.join(sorted(others))[:60]}"
+        if reported:
+            return "told for another period", f"{side}: {min(_span_text(t) for t in reported)}"
+        if same:
+            return f"{side} does not report", f"{side}: what is told is estimated or inferred, no report"
+        if broken := self._broken(side, cell, days, own):
+            return "HS version break", f"codes of {versions_text(broken)}"
+        if hidden := {t.code for t in own if t.reported and t.code.startswith(_SPECIAL)} - goods:
+            return "suppressed", f"{side}: goods may stand under special codes {' '.join(sorted(hidden))[:60]}"
+        return "", ""
+
+    def arrived_in_cells(self, cell: dict[Any, Any], days: tuple[pd.Timestamp, pd.Timestamp]) -> bool:
+        """Whether all that the importer tells by origin of the cell's goods and days stands in cells of its product and period."""
+        goods = _goods(cell["product"])
+        return all(t.reported and t.product == cell["product"] and days[0] <= t.first and t.last <= days[1]
+                   for t in self._arrived.get((cell["buyer_id"], cell["period"]), ())
+                   if t.asked and overlaps(_goods(t.product), goods) and t.first <= days[1] and days[0] <= t.last)
+
+    def _of(self, side: str, pair: tuple[str, str], cell: dict[Any, Any], days: tuple[pd.Timestamp, pd.Timestamp]) -> list[_Telling]:
+        return [t for t in self._told.get((side, *pair, cell["period"]), ()) if t.first <= days[1] and days[0] <= t.last]
+
+    def _broken(
+        self, side: str, cell: dict[Any, Any], days: tuple[pd.Timestamp, pd.Timestamp], own: list[_Telling]
+    ) -> set[str]:
+        """The HS versions of the two sides, where goods of the cell may stand under another code in that of the side."""
+        here = "exporter" if side == "importer" else "importer"
+        for t in self._of(here, (cell["seller_id"], cell["buyer_id"]), cell, days):
+            for other in own if t.asked and t.product == cell["product"] else ():
+                if other.hs_version != t.hs_version and _may_hold(other, t):
+                    return {t.hs_version, other.hs_version}
+        return set()
+
+
+def _may_hold(other: _Telling, telling: _Telling) -> bool:
+    """Whether goods of a telling may stand in one of another HS version: where its code does not compare, anywhere in its heading."""
+    versions = sorted({telling.hs_version, other.hs_version})
+    if _compared(shortened(telling.code, 6), telling.hs_version, versions)[1]:
+        return False
+    heading, compares = _compared(shortened(telling.code, 4), telling.hs_version, versions)
+    return not compares or overlaps(_goods(other.code), _goods(heading))
+
+
+def _periods(first: pd.Series, last: pd.Series, asked: pd.Series, frequency: str) -> dict[tuple, list[pd.Period]]:
+    """The periods that each span of days touches, as far as any are asked for."""
+    if not asked.notna().any():
+        return {}
+    lowest, highest = asked.min(), asked.max()
+    spans = pd.DataFrame({"first": first, "last": last}).drop_duplicates().itertuples(index=False, name=None)
+    return {(start, end): list(pd.period_range(max(start.to_period(frequency), lowest), min(end.to_period(frequency), highest)))
+            for start, end in spans}
+
+
+def _kin(name: str) -> list[str]:
+    """An actor, its members if it is a bloc, and the blocs that it is a member of."""
+    return [name, *GROUPS.get(name, ()), *(bloc for bloc, countries in GROUPS.items() if name in countries)]
+
+
+def _goods(product: str) -> frozenset[str]:
+    """The codes of a product; goods without a code may be any."""
+    return frozenset(product.split("+")) if product else frozenset({"*"})
+
+
+def _span_text(telling: _Telling) -> str:
+    return period_text(*(day if day not in _EVER else pd.NaT for day in (telling.first, telling.last)))
+
+
+def versions_text(versions: set[str]) -> str:
+    """HS versions in words."""
+    return " and ".join(sorted(version or "an unknown version" for version in versions))
+
+
 class Reporting:
     """Who reports what and when: coverage of each side, what it reported at all, and periods that it reported only in part."""
 
-    def __init__(self, network: TradeNetwork, by: str, told: pd.DataFrame) -> None:
+    def __init__(self, network: TradeNetwork, scope: Scope, told: pd.DataFrame) -> None:
         """For the exporters and importers of the reports `told`."""
+        by = scope.by
         trades = network.coded_trades
         trades = trades[~trades["basis"].isin(_NO_REPORT) & trades["period_start"].notna() & trades["period_end"].notna()]
         outward, origin = trades["flow"].isin(_OUTWARD), by_origin(trades)
@@ -145,7 +285,9 @@ class Reporting:
                 span = pd.period_range(row["period_start"], row["period_end"], freq=BY[by])
                 self._active[side].setdefault(row["reporter"], set()).update(span)
             partner = "buyer_id" if reporter == "seller_id" else "seller_id"
-            self._partial[side] = _in_part(own, reporter, partner, by) if side != "origin" else {}
+            if side != "origin":
+                unfinished = _unfinished(own, reporter, coverage[covered], scope) if network.level == "countries" else {}
+                self._partial[side] = unfinished | _in_part(own, reporter, partner, by)
 
     def observed(self, side: str, seller: str, buyer: str, codes: frozenset[str], first: pd.Timestamp, last: pd.Timestamp) -> Observed:
         """What is covered of the reports of a side on a pair and product between two days."""
@@ -159,12 +301,12 @@ class Reporting:
 
     def in_part(self, side: str, actor: str, period: pd.Period) -> str:
         """Why the actor's reports of the period are only a part of what they should be; empty if nothing says so."""
-        return self._partial[side].get((actor, period), "")
+        return self._partial.get(side, {}).get((actor, period), "")
 
     def described(self) -> list[str]:
         """Sentences on the reports that look cut off."""
         return [f"{actor} reports {str(period).replace('Q', '-Q')} in part: {why}"
-                for side in SIDES for (actor, period), why in sorted(self._partial[side].items())]
+                for found in self._partial.values() for (actor, period), why in sorted(found.items())]
 
 
 def _active(trades: pd.DataFrame, reporter: str, by: str) -> dict[str, set[pd.Period]]:
@@ -173,6 +315,24 @@ def _active(trades: pd.DataFrame, reporter: str, by: str) -> dict[str, set[pd.Pe
                           "last": trades["period_end"].dt.to_period(BY[by])}).drop_duplicates()
     for actor, first, last in kinds.itertuples(index=False, name=None):
         found.setdefault(actor, set()).update(pd.period_range(first, last))
+    return found
+
+
+def _unfinished(trades: pd.DataFrame, reporter: str, coverage: pd.DataFrame, scope: Scope) -> dict[tuple[str, pd.Period], str]:
+    """Reporters whose first or last month leaves the period that it is in unfinished, with no coverage that says otherwise, and why."""
+    first, last = window(scope.since, scope.until)
+    known = coverage.groupby("reporter").agg(first=("period_start", "min"), last=("period_end", "max"))
+    days = (trades["period_end"] - trades["period_start"]).dt.days
+    longer = _active(trades[days > _MONTH[1]], reporter, scope.by)
+    found: dict[tuple[str, pd.Period], str] = {}
+    for actor, own in trades[days.between(*_MONTH)].groupby(reporter, observed=True):
+        start, end = own["period_start"].min(), own["period_end"].max()
+        told = (min(start, known["first"].get(actor, start)), max(end, known["last"].get(actor, end)))
+        for day in (start, end):
+            period = day.to_period(BY[scope.by])
+            asked = (max(period.start_time, first or period.start_time), min(period.end_time.normalize(), last or period.end_time))
+            if (asked[0] < told[0] or told[1] < asked[1]) and period not in longer.get(str(actor), ()):
+                found[str(actor), period] = f"its months are {period_text(start, end)}, and no coverage says more"
     return found
 
 

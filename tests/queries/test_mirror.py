@@ -67,9 +67,30 @@ def test_margin_is_the_median_of_those_that_both_report(build):
     rows += [sent("DEU", "KAZ", "2022", 100.0), received("DEU", "KAZ", "2022", 10.0)]
     table = mirror_gaps(build(rows)).set_index("importer_id")
     assert table.loc["KAZ", "cif_margin"] == pytest.approx(0.10)
-    assert table.loc["KAZ", "gap_low_usd"] == pytest.approx(100 - 10 / np.sqrt(1.07 * 1.08))
+    assert table.loc["KAZ", "gap_low_usd"] == pytest.approx(100 - 10)
     assert table.loc["KAZ", "gap_high_usd"] == pytest.approx(100 - 10 / np.sqrt(1.12 * 1.13))
-    assert any("median and quartiles of 11 cells" in note for note in table.attrs["notes"])
+    assert any("median of 11 cells" in note for note in table.attrs["notes"])
+
+
+PARTNERS = ["ARM", "AZE", "GEO", "KGZ", "UZB", "TUR", "SRB", "MDA", "MNG", "TJK", "TKM"]
+
+
+def test_a_margin_that_the_data_do_not_show_lies_between_none_and_a_fifth(build):
+    network = build([row for c in PARTNERS for row in (sent("DEU", c, "2022", 100.0), received("DEU", c, "2022", 95.0))])
+    table = mirror_gaps(network)
+    assert table["gap_usd"].tolist() == pytest.approx([100 - 95 / 1.06] * 11)
+    assert table["gap_low_usd"].tolist() == pytest.approx([5.0] * 11)
+    assert table["gap_high_usd"].tolist() == pytest.approx([100 - 95 / 1.2] * 11)
+    assert any("it is not identified" in note for note in table.attrs["notes"])
+
+
+@pytest.mark.parametrize(("received_usd", "high"), [(101.0, 0.06), (115.0, 0.15), (150.0, 0.2)])
+def test_the_interval_of_an_estimated_margin_is_never_narrow(build, received_usd, high):
+    network = build([row for c in PARTNERS for row in (sent("DEU", c, "2022", 100.0), received("DEU", c, "2022", received_usd))])
+    table = mirror_gaps(network)
+    assert table["cif_margin"].tolist() == pytest.approx([min(received_usd / 100 - 1, 0.2)] * 11)
+    assert table["gap_low_usd"].tolist() == pytest.approx([100 - received_usd] * 11)
+    assert table["gap_high_usd"].tolist() == pytest.approx([100 - received_usd / (1 + high)] * 11)
 
 
 def test_with_too_few_pairs_the_margin_is_the_usual_one(build):
@@ -130,6 +151,116 @@ def test_a_missing_row_is_zero_only_where_it_is_covered_completely(build):
     assert table.loc["KAZ", ["status", "importer_usd", "gap_usd"]].tolist() == ["gap", 0.0, 100.0]
     assert table.loc["KGZ", "status"] == "not covered"
     assert table.loc["KGZ", ["importer_usd", "gap_usd"]].isna().all()
+
+
+CONSIGNED = {"flow": "import", "partner_concept": "consignment"}
+WHOLE = [("DEU", "*", "8541 8542", "2022"), ("FRA", "*", "8541 8542", "2022"), ("KAZ", "*", "8541 8542", "2022", CONSIGNED)]
+
+
+def no_number(table):
+    gap = ["gap_usd", "gap_low_usd", "gap_high_usd", "share_missing"]
+    return table[gap].isna().all(axis=None) and not table[["exporter_usd", "importer_usd"]].eq(0).any(axis=None)
+
+
+@pytest.mark.parametrize(("theirs", "digits", "more", "status"), [
+    ("854231", 6, {}, "goods told in other codes"), ("8541+8542", 4, {}, "goods told in other codes"),
+    ("854231", 6, {"products": "854231"}, "goods told in other codes"),
+    ("8542", 4, {"by": "month"}, "told for another period"),
+    ("8542", 4, {"since": "2022-03", "until": "2022-06"}, "told for another period"),
+])
+def test_what_a_side_told_otherwise_is_no_zero_though_it_is_covered(build, theirs, digits, more, status):
+    months = [received("DEU", "KAZ", f"2022-{m:02}", 10.6, theirs) for m in range(1, 13)]
+    network = build([sent("DEU", "KAZ", "2022", 120.0), *months], coverage=WHOLE)
+    table = mirror_gaps(network, digits=digits, cif_margin=0.06, **more)
+    assert set(table["status"]) == {status}
+    assert no_number(table)
+    assert with_ghost_trade(network, table) is network
+
+
+def test_goods_of_another_version_are_no_zero_though_they_are_covered(build):
+    rows = [sent("DEU", "KAZ", "2022", 100.0, "854151", hs_version="HS2022"), received("DEU", "KAZ", "2022", 106.0, "854150")]
+    for more in ({}, {"products": "854151"}, {"products": "854151", "digits": 4}):
+        table = mirror_gaps(build(rows, coverage=WHOLE), **{"digits": 6} | more)
+        assert set(table["status"]) == {"HS version break"}
+        assert no_number(table)
+    rows[1] = received("DEU", "KAZ", "2022", 106.0, "854231")
+    row = mirror_gaps(build(rows, coverage=WHOLE), digits=6).set_index("product").loc["854151"]
+    assert (row["status"], row["importer_usd"], row["gap_usd"]) == ("gap", 0.0, 100.0), "854231 holds none of its goods"
+
+
+def test_other_goods_and_another_time_leave_the_zero(build):
+    rows = [sent("DEU", "KAZ", "2022", 100.0, "854231"), received("DEU", "KAZ", "2022", 7.0, "854239"), received("DEU", "KAZ", "2021", 9.0),
+            received("FRA", "KAZ", "2022", 8.0)]
+    row = mirror_gaps(build(rows, coverage=WHOLE), exporters=["DEU"], digits=6).set_index("product").loc["854231"]
+    assert (row["status"], row["importer_usd"], row["gap_usd"]) == ("gap", 0.0, 100.0)
+
+
+def test_an_estimate_is_no_report_and_its_absence_no_zero(build):
+    row = only(mirror_gaps(build([sent("DEU", "KAZ", "2022", 100.0, basis="estimated"), received("DEU", "KAZ", "2022", 106.0)],
+                                 coverage=WHOLE)))
+    assert row["status"] == "exporter does not report"
+    assert np.isnan(row["exporter_usd"])
+
+
+def test_confidential_goods_are_no_zero(build):
+    rows = [sent("DEU", "KAZ", "2022", 100.0, "999999"), received("DEU", "KAZ", "2022", 106.0)]
+    row = mirror_gaps(build(rows, coverage=WHOLE)).set_index("product").loc["8542"]
+    assert (row["status"], row["reason"]) == ("suppressed", "exporter: goods may stand under special codes 999999")
+
+
+def test_members_are_not_compared_with_their_bloc(build):
+    rows = [sent("DEU", "KAZ", "2022", 60.0), sent("FRA", "KAZ", "2022", 40.0), received("EU27", "KAZ", "2022", 106.0)]
+    network = build(rows, coverage=WHOLE)
+    table = mirror_gaps(network, cif_margin=0.06).set_index("exporter_id")
+    assert set(table["status"]) == {"bloc against members"}
+    assert no_number(table)
+    assert table.loc["EU27", "importer_fob_usd"] == pytest.approx(100.0)
+    assert table["reason"].to_dict() == {"DEU": "importer: told for EU27, 106 USD", "FRA": "importer: told for EU27, 106 USD",
+                                         "EU27": "exporter: told for DEU FRA, 100 USD together"}
+    assert mirror_gaps(network, exporters=["DEU"])["status"].tolist() == ["bloc against members"]
+
+
+def test_what_a_bloc_reports_leaves_the_zero_of_a_member_that_reports(build):
+    rows = [sent("EU27", "KAZ", "2022", 100.0), sent("FRA", "KAZ", "2022", 100.0), received("DEU", "KAZ", "2022", 5.0),
+            received("FRA", "KAZ", "2022", 90.0)]
+    table = mirror_gaps(build(rows, coverage=WHOLE), cif_margin=0).set_index("exporter_id")
+    assert table["gap_usd"].to_dict() == {"DEU": -5.0, "FRA": 10.0}
+
+
+def test_a_year_that_ends_in_november_is_no_whole_year(build):
+    rows = [sent("DEU", "KAZ", f"2022-{m:02}", 10.0) for m in range(1, 12)] + [received("DEU", "KAZ", "2022", 127.2)]
+    row = only(mirror_gaps(build(rows), cif_margin=0.06))
+    assert (row["status"], row["reason"]) == ("partial period", "exporter: its months are 2022-01/2022-11, and no coverage says more")
+    assert np.isnan(row["gap_usd"])
+    row = only(mirror_gaps(build(rows, coverage=[("DEU", "*", "8542", "2022", {"resolution": "month"})]), cif_margin=0.06))
+    assert (row["status"], row["gap_usd"]) == ("gap", pytest.approx(-10.0)), "covered to December, where nothing was sent"
+    months = [*rows[:-1], *(received("DEU", "KAZ", f"2022-{m:02}", 10.6) for m in range(1, 12))]
+    assert only(mirror_gaps(build(months), cif_margin=0.06))["status"] == "partial period"
+    assert only(mirror_gaps(build(months), cif_margin=0.06, until="2022-11"))["gap_usd"] == pytest.approx(0.0)
+    assert set(mirror_gaps(build(months), cif_margin=0.06, by="month")["status"]) == {"gap"}
+    quarters = mirror_gaps(build(months), cif_margin=0.06, by="quarter").set_index("period")["status"].to_dict()
+    assert quarters == {"2022-Q1": "gap", "2022-Q2": "gap", "2022-Q3": "gap", "2022-Q4": "partial period"}
+
+
+def test_a_year_cut_by_the_question_says_which_months_it_holds(build):
+    rows = [row for m in range(1, 13) for row in (sent("DEU", "KAZ", f"2022-{m:02}", 10.0), received("DEU", "KAZ", f"2022-{m:02}", 7.0))]
+    row = only(mirror_gaps(build(rows), cif_margin=0, since="2022-03", until="2022-06"))
+    assert (row["period"], row["status"], row["gap_usd"], row["reason"]) == ("2022", "gap", 12.0, "only 2022-03/2022-06 of the period")
+    assert only(mirror_gaps(build(rows), cif_margin=0, since="2022", until="2022"))["reason"] == ""
+
+
+def test_imports_of_its_own_goods_arrived_too(build):
+    rows = [sent("HKG", "CHN", "2022", 1000.0), by_origin("TWN", "CHN", "2022", 200.0), by_origin("CHN", "CHN", "2022", 900.0)]
+    row = only(mirror_gaps(build(rows, coverage=[("CHN", "*", "8542", "2022", {"flow": "import", "partner_concept": "origin"})])))
+    assert (row["status"], row["gap_low_usd"], row["gap_high_usd"]) == ("by origin", -100.0, 1000.0)
+
+
+def test_arrivals_told_in_wider_codes_leave_the_interval_open(build):
+    rows = [sent("HKG", "CHN", "2022", 1000.0), by_origin("TWN", "CHN", "2022", 200.0), by_origin("KOR", "CHN", "2022", 900.0, "8541+8542")]
+    covered = [("CHN", "*", "8541 8542", "2022", {"flow": "import", "partner_concept": "origin"})]
+    row = only(mirror_gaps(build(rows, coverage=covered)))
+    assert (row["status"], row["gap_high_usd"]) == ("by origin", 1000.0)
+    assert np.isnan(row["gap_low_usd"])
 
 
 def test_imports_by_origin_are_no_mirror(build):
