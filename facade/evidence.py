@@ -162,7 +162,8 @@ def shifted_codes(
     from chiptrail import show
 
     columns = {"seller": "seller", "buyer": "buyer", "listed_before_usd": "listed before", "listed_usd": "listed",
-               "neighbours_before_usd": "neighbours before", "neighbours_usd": "neighbours", "shift_max_usd": "shifted, if demand did not grow",
+               "neighbours_before_usd": "neighbours before", "neighbours_usd": "neighbours",
+               "shift_max_usd": "at most shifted, if demand did not grow",
                "share_change": "share of neighbours, change", "excess": "beyond others", "excess_low": "low", "excess_high": "high",
                "status": "status"}
     answer(lambda: ct.code_shift(
