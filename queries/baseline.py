@@ -8,7 +8,7 @@ import pandas as pd
 
 from chiptrail.graphmodel.coverage import DAY, CoverageIndex, Observed, Span
 from chiptrail.graphmodel.errors import NotComparableError, UnknownNameError
-from chiptrail.graphmodel.hs import comparable_code
+from chiptrail.graphmodel.hs import HS_VERSIONS, comparable_code
 from chiptrail.graphmodel.periods import parse_period, period_text
 from chiptrail.queries.question import Question
 from chiptrail.queries.throughflow import month_end
@@ -136,6 +136,31 @@ def _versions(trades: pd.DataFrame) -> dict[str, frozenset[str]]:
     found = trades[deep].groupby("reported_by")["hs_version"].agg(frozenset).to_dict()
     nothing: frozenset[str] = frozenset()
     return {str(reporter): found.get(reporter, nothing) for reporter in trades["reported_by"].unique()}
+
+
+def versions_of(trades: pd.DataFrame, spans: Iterable[Span]) -> dict[str, frozenset[str]]:
+    """The HS versions of each reporter's codes in the spans; for a span of which it has none, the version then in force."""
+    deep = trades[trades["code"].str.len().gt(4) & ~trades["code"].str.contains("+", regex=False) & trades["hs_version"].ne("")]
+    found: dict[str, set[str]] = {str(reporter): set() for reporter in deep["reported_by"].unique()}
+    for first, last in spans:
+        inside = deep["period_start"].le(last) & deep["period_end"].ge(first)
+        told = deep[inside].groupby("reported_by")["hs_version"].agg(set).to_dict()
+        in_force = {max((v for v in HS_VERSIONS if int(v[2:]) <= first.year), default=HS_VERSIONS[0], key=HS_VERSIONS.index)}
+        for reporter, versions in found.items():
+            versions |= told.get(reporter, in_force)
+    return {reporter: frozenset(versions) for reporter, versions in found.items()}
+
+
+def stands(code: str, versions: frozenset[str], whole: frozenset[str] = frozenset()) -> bool:
+    """Whether a code means the same goods in all the HS versions; `whole` are headings that are summed as a whole.
+
+    Examples
+    --------
+    >>> both = frozenset({"HS2017", "HS2022"})
+    >>> stands("854231", both), stands("854149", both), stands("854149", both, frozenset({"8541"}))
+    (True, False, True)
+    """
+    return len(versions) < 2 or all(compares(code, version, versions, whole) for version in versions)
 
 
 @lru_cache(maxsize=65_536)

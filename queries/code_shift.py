@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from chiptrail.graphmodel.coverage import CoverageIndex
+from chiptrail.graphmodel.coverage import CoverageIndex, overlaps
 from chiptrail.graphmodel.hs import HS_VERSIONS, comparable_code
 from chiptrail.graphmodel.network import TradeNetwork
 from chiptrail.graphmodel.periods import period_text
@@ -18,22 +18,22 @@ from chiptrail.queries.baseline import (
     BROKEN,
     ELSEWHEN,
     NEAR_ZERO_USD,
-    OUTSIDE,
     Pair,
+    Periods,
     compares,
     latest_year,
     pair_of,
     periods_of,
     placed,
 )
-from chiptrail.queries.growth import WHEN, spans_text
+from chiptrail.queries.growth import IN_PART, WHEN, blocked, spans_text, told_again, unplaced
 from chiptrail.queries.question import Question, closed_window
-from chiptrail.queries.scope import scope_notes, shaped, trades_in_scope, value_concept
-from chiptrail.queries.tiers import finest_first
+from chiptrail.queries.scope import count_once, scope_notes, shaped, trades_in_scope, value_concept
 
 MIN_OTHERS = 5
 QUANTILES = (0.05, 0.95)
 _UNDIVIDED = "wider than the list"
+_BOUND = "compared as a bound: part is told in codes that hold listed goods and others"
 _DTYPES = {
     "seller_id": "str", "seller": "str", "buyer_id": "str", "buyer": "str", "concept": "str",
     "listed_usd": "float64", "listed_before_usd": "float64", "listed_change_usd": "float64",
@@ -56,8 +56,9 @@ def code_shift(
     """One row per corridor: how trade in listed codes and in their unlisted neighbours changed, and what can have moved between them.
 
     `shift_max_usd` = min(fall of the listed codes, rise of the neighbours), zero if the former did not fall or the latter did not
-    rise: **an upper bound** of what can have been declared under a neighbouring code instead, not an estimate. The change of the
-    neighbours' share is set against the same change on the other corridors of the network (a difference in differences).
+    rise. If the corridor's demand for listed goods did not grow, it is the most that can have been declared under a neighbouring code
+    instead; where demand grew, more can have been. It is no estimate. The change of the neighbours' share is set against the same
+    change on the other corridors of the network (a difference in differences).
 
     Parameters
     ----------
@@ -86,13 +87,17 @@ def code_shift(
     DataFrame
         `seller_id`, `seller`, `buyer_id`, `buyer`, `concept`; `listed_usd`, `listed_before_usd`, `listed_change_usd`,
         `neighbours_usd`, `neighbours_before_usd`, `neighbours_change_usd` (USD), `undivided_usd`, `undivided_before_usd` (USD, told in
-        codes that hold listed goods and others: in neither), `shift_max_usd` (USD), `share_shift_max` (0-1, of the fall of the listed
-        codes; missing if they did not fall), `share_neighbours`, `share_neighbours_before` (0-1, neighbours / both),
+        codes that hold listed goods and others: in neither), `shift_max_usd` (USD; where the earlier period may tell undivided what the
+        later one divides, or the reverse, as much as that allows: the fall is then `listed_before_usd` + `undivided_before_usd` -
+        `listed_usd`, the rise `neighbours_usd` + `undivided_usd` - `neighbours_before_usd`, and changes and shares are missing),
+        `share_shift_max` (0-1, of the fall of the listed codes; missing if they did not fall), `share_neighbours`,
+        `share_neighbours_before` (0-1, neighbours / both),
         `share_change` (their difference), `others_share_change` (median of that on the other corridors), `excess` (`share_change` -
         `others_share_change`), `excess_low`, `excess_high` (`share_change` less the 95 and 5 % quantiles over the other corridors),
         `n_others` (other corridors compared; fewer than five give no median), `listed_products`, `neighbour_products` (codes counted,
         as they compare), `n_records`, `compared`, `compared_before` (days compared), `coverage`, `coverage_before` (what the data cover of
-        these headings), `status` (`compared`, `near-zero base` where both together are below 10,000 USD in a period, or why not).
+        these headings), `status` (`compared`, `compared as a bound: ` and why, `near-zero base` where all together is below 10,000 USD
+        in a period, or why not).
         Compared corridors first, the largest `shift_max_usd` first. `attrs` holds the question, notes, records left aside by reason,
         and sources.
 
@@ -106,8 +111,9 @@ def code_shift(
     Notes
     -----
     Codes of different HS versions stand at the code that compares, the wider old one (`graphmodel.hs.comparable_code`); codes that do
-    not compare, such as 854150 of HS2017 and 854151 of HS2022, are left aside in both periods and named. What a reporter tells in
-    finer codes too counts there.
+    not compare, such as 854150 of HS2017 and 854151 of HS2022, are left aside in both periods and named. A code that holds listed
+    goods and others is left aside where finer codes tell the same days or the same value; where the same such codes stand in both
+    periods, and nothing within them is told apart, their goods are outside the comparison.
     Listed codes fall where a ban works, and neighbours rise where demand does: a shift says that relabelling is possible, not that
     it happened. The interval is the spread of other corridors, which may be few or unlike this one.
 
@@ -140,13 +146,14 @@ def code_shift(
     pairs = {key: pair_of(coverage, key[:1], key[1:], question, periods) for key in keys}
     trades = placed(trades, pairs, question, periods)
     trades = _classed(trades[trades["when"].ne("between")], lists, pairs)
-    trades = finest_first(network, trades.assign(period=trades["when"]), prefer)
+    trades = count_once(network, _finest_first(network, trades), prefer=prefer)
+    trades = trades.assign(unplaced=unplaced(network, trades, concept))
     by_pair = {(str(s), str(b)): found for (s, b), found in trades.groupby(["seller_id", "buyer_id"], sort=True)}
-    rows = [_row(key, found, pairs[key]) for key, found in by_pair.items()]
+    rows = [_row(key, found, pairs[key], periods) for key, found in by_pair.items()]
     table = _against_others(pd.DataFrame(rows, columns=list(COLUMNS)), *ends)
     names = names_of(network)
     table = table.assign(seller=table["seller_id"].map(names), buyer=table["buyer_id"].map(names), concept=concept)
-    table["last"] = table["status"].map({"compared": 0, "near-zero base": 1}).fillna(2)
+    table["last"] = table["status"].map({"compared": 0, _BOUND: 0, "near-zero base": 1}).fillna(2)
     table = table.sort_values(["last", "shift_max_usd", "seller_id", "buyer_id"], ascending=[True, False, True, True], kind="stable")
     used = trades[_shown(trades, *ends)]
     asked |= {"since": since, "until": until, "against": period_text(*periods.before)}
@@ -211,6 +218,15 @@ def _classed(
     return trades.assign(product=product)
 
 
+def _finest_first(network: TradeNetwork, trades: pd.DataFrame) -> pd.DataFrame:
+    """The trades without codes that hold both where finer codes tell the same goods."""
+    usable = trades["left_aside"].eq("")
+    wide = usable & trades["product"].eq(_UNDIVIDED)
+    again = told_again(network, trades[wide], trades[usable & ~wide])
+    told = wide & again.reindex(trades.index, fill_value=False)
+    return trades.assign(left_aside=trades["left_aside"].mask(told, "told in finer codes too"))
+
+
 @lru_cache(maxsize=65_536)
 def _comparable(code: str, version: str, versions: frozenset[str]) -> tuple[str, str]:
     """The code at which a code compares over the versions, and its version; an empty code where it does not."""
@@ -222,48 +238,61 @@ def _comparable(code: str, version: str, versions: frozenset[str]) -> tuple[str,
     return same, version if same == code[:6] else min(versions, key=HS_VERSIONS.index)
 
 
-def _row(key: tuple[str, str], found: pd.DataFrame, pair: Pair) -> dict[str, Any]:
+def _row(key: tuple[str, str], found: pd.DataFrame, pair: Pair, periods: Periods) -> dict[str, Any]:
     counted = found[found["left_aside"].eq("")]
-    shared = bool(pair.spans["now"])
-    loose = found["left_aside"].eq(OUTSIDE).any()
-    usd = {}
+    usd, half_told = {}, blocked(found, {key: pair}, periods)
     for name in ("listed", "neighbour", _UNDIVIDED):
         for when in WHEN:
             part = counted[counted["product"].eq(name) & counted["when"].eq(when)]
-            zero = 0.0 if pair.zero and not loose else np.nan
-            usd[name, when] = float(part["value_usd"].sum(skipna=False)) if len(part) else zero
-    divided = counted["product"].isin(["listed", "neighbour"]).any()
-    if not divided and counted["product"].eq(_UNDIVIDED).any():
-        usd |= {(name, when): np.nan for name in ("listed", "neighbour") for when in WHEN}
+            value = float(part["value_usd"].sum(skipna=False)) if len(part) else 0.0 if pair.zero else np.nan
+            usd[name, when] = np.nan if when in half_told else value
+    divided, mixed = counted["product"].isin(["listed", "neighbour"]).any(), _mixed(counted)
+    status = _status(usd, pair, bool(divided), mixed, bool(half_told))
+    bounds = _shift(usd, mixed) if status in ("compared", _BOUND) else {}
+    wide = set(counted.loc[counted["product"].eq(_UNDIVIDED), "when"])
+    told = set(zip(counted["product"], counted["when"], strict=True)) if divided else set()
+    usd |= {(name, when): np.nan for name in ("listed", "neighbour") for when in WHEN
+            if (name, when) not in told and ((when in wide and mixed) if divided else bool(wide))}
     row: dict[str, Any] = {"seller_id": key[0], "buyer_id": key[1], "undivided_usd": usd[_UNDIVIDED, "now"],
                            "undivided_before_usd": usd[_UNDIVIDED, "before"], "n_records": len(counted)}
     for name, column in (("listed", "listed"), ("neighbour", "neighbours")):
         now, before = usd[name, "now"], usd[name, "before"]
-        row |= {f"{column}_usd": now, f"{column}_before_usd": before, f"{column}_change_usd": now - before}
+        row |= {f"{column}_usd": now, f"{column}_before_usd": before, f"{column}_change_usd": np.nan if mixed else now - before}
         row[f"{name}_products"] = " ".join(sorted(set(counted.loc[counted["product"].eq(name), "code"])))
     row |= {"compared": spans_text([pair], "now"), "compared_before": spans_text([pair], "before"),
-            "coverage": pair.seen["now"].text, "coverage_before": pair.seen["before"].text}
-    row["status"] = _status(usd, pair, shared, bool(divided))
-    return row | (_shift(usd) if row["status"] == "compared" else {})
+            "coverage": pair.seen["now"].text, "coverage_before": pair.seen["before"].text, "status": status}
+    return row | bounds
 
 
-def _status(usd: dict[tuple[str, str], float], pair: Pair, shared: bool, divided: bool) -> str:
+def _mixed(counted: pd.DataFrame) -> bool:
+    """Whether goods that one period tells undivided may be those that it or the other one divides, or tells otherwise."""
+    wide = counted["product"].eq(_UNDIVIDED)
+    now, before = (frozenset(counted.loc[wide & counted["when"].eq(when), "code"]) for when in WHEN)
+    apart = frozenset(counted.loc[counted["product"].isin(["listed", "neighbour"]), "code"])
+    return bool(apart) and (now != before or overlaps(now, apart))
+
+
+def _status(usd: dict[tuple[str, str], float], pair: Pair, divided: bool, mixed: bool, half_told: bool) -> str:
     lacking = [name for when, name in (("now", "period"), ("before", "earlier period")) if pair.seen[when].status == "not covered"]
     if lacking:
         return f"not compared: {' and '.join(lacking)} not covered"
-    if not shared:
+    if not pair.spans["now"]:
         return "not compared: no month is covered in both periods"
+    if half_told:
+        return f"not compared: {IN_PART}"
     if not divided:
         return "not compared: no record tells listed goods from their neighbours in codes that compare"
-    sums = [usd["listed", when] + usd["neighbour", when] for when in WHEN]
+    sums = [usd["listed", when] + usd["neighbour", when] + (usd[_UNDIVIDED, when] if mixed else 0) for when in WHEN]
     if any(np.isnan(sums)):
         return "not compared: a value is not known"
-    return "near-zero base" if min(sums) < NEAR_ZERO_USD else "compared"
+    return "near-zero base" if min(sums) < NEAR_ZERO_USD else _BOUND if mixed else "compared"
 
 
-def _shift(usd: dict[tuple[str, str], float]) -> dict[str, float]:
+def _shift(usd: dict[tuple[str, str], float], mixed: bool) -> dict[str, float]:
     fall = usd["listed", "before"] - usd["listed", "now"]
     rise = usd["neighbour", "now"] - usd["neighbour", "before"]
+    if mixed:
+        return {"shift_max_usd": max(0.0, min(fall + usd[_UNDIVIDED, "before"], rise + usd[_UNDIVIDED, "now"]))}
     moved = max(0.0, min(fall, rise))
     share = {when: usd["neighbour", when] / (usd["listed", when] + usd["neighbour", when]) for when in WHEN}
     return {"shift_max_usd": moved, "share_shift_max": moved / fall if fall > 0 else np.nan, "share_neighbours": share["now"],
@@ -304,5 +333,6 @@ def _notes(network: TradeNetwork, concept: str, used: pd.DataFrame, table: pd.Da
         f"codes that do not compare between HS versions are not counted: {', '.join(broken[:8])}" if broken else "",
         f"{elsewhen:,} records lie {ELSEWHEN} and are not counted" if elsewhen else "",
         f"fewer than {MIN_OTHERS} other corridors can be compared: whether the change is unusual is not known" if few.any() else "",
-        "shift_max_usd is an upper bound: it says what can have been declared under a neighbouring code, not that it was",
+        "shift_max_usd is the most that can have been declared under a neighbouring code if the corridor's demand for listed goods did not "
+        "grow, not that it was; where demand grew, more can have been",
     ]

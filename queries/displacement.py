@@ -10,8 +10,10 @@ from scipy.stats import t as student
 from chiptrail.graphmodel.errors import InputError, NotComparableError
 from chiptrail.graphmodel.network import TradeNetwork
 from chiptrail.graphmodel.periods import parse_period
+from chiptrail.graphmodel.products import product_codes
 from chiptrail.graphmodel.selection import actors_named
 from chiptrail.queries.answer import answer, names_of
+from chiptrail.queries.baseline import BROKEN, stands
 from chiptrail.queries.cells import Goods, cells, shortened
 from chiptrail.queries.scope import count_once, scope_notes, shaped, trades_in_scope, with_periods
 from chiptrail.queries.synthetic_control import (
@@ -103,7 +105,8 @@ def displacement(
     InputError
         If neither `hub` and `since` nor an event with both is given.
     NotComparableError
-        If the event blocks customs transit, which export records never held.
+        If the event blocks customs transit, which export records never held; if none of the codes compares between the HS versions of the
+        months around the event.
     UnknownNameError
         If a name, product list or preference is not known.
 
@@ -120,7 +123,8 @@ def displacement(
     unlisted hubs or under other codes, are not in it; nor is transit. There is no ratio where months, donors or the fit before the
     event do not suffice (fewer than four months before, three after, or five donors; gaps of half the trade), where the donors' own
     trade halved or doubled, or where no loss is found. All effects are relative to the donors: what hits all sellers is not seen.
-    Where most sellers are hubs the median seller is one of them: name the suspects then.
+    Where most sellers are hubs the median seller is one of them: name the suspects then. Codes that do not mean the same goods in all HS
+    versions of these months, such as 854150 of HS2017 and 854151 of HS2022, are left aside throughout and named; headings are whole.
 
     Examples
     --------
@@ -137,10 +141,15 @@ def displacement(
     asked: dict[str, Any] = {
         "since": str((day - pd.DateOffset(months=HISTORY)).date()), "until": until, "prefer": prefer}
     found, trades = _cells(network, destinations=destinations, products=products, **asked)
+    broken = sorted(set(trades.loc[trades["left_aside"].eq(BROKEN), "code"]))
+    if broken and not trades["left_aside"].eq("").any():
+        raise NotComparableError(f"{', '.join(broken[:8])} cannot be compared between the HS versions of the months around {since}; ask "
+                                 "for headings, or for products whose codes did not change")
     series = _monthly(found, found["seller_id"].where(~found["seller_id"].isin(closed), label)).drop(columns=list(ends), errors="ignore")
     before, after = _months(series, label, day)
     rows: list[dict] = []
     notes = scope_notes(network, "dispatched", trades)
+    notes += [f"codes that do not compare between HS versions are not counted: {', '.join(broken[:8])}"] if broken else []
     if reason := _too_short(before, after):
         rows = [_unknown("closed", label, reason)] if len(network.trades) else []
     else:
@@ -176,7 +185,9 @@ def _cells(
     """Cells by corridor and month, of all goods of the question together or by so many digits of their code, and their trades."""
     trades = trades_in_scope(network, concept="dispatched", products=products, since=since, until=until, origins=origins,
                              destinations=destinations)
-    trades = count_once(network, with_periods(trades, "month"), prefer=prefer)
+    trades = with_periods(trades, "month")
+    trades.loc[_broken(trades, products), "left_aside"] = BROKEN
+    trades = count_once(network, trades, prefer=prefer)
     trades["product"] = trades["code"].map(lambda code: shortened(code, digits)).astype("str")
     counted = trades[trades["left_aside"].eq("")]
     goods = {
@@ -184,6 +195,16 @@ def _cells(
         for product, rows in counted.groupby("product")
     }
     return cells(network, trades, by="month", goods=goods, since=since, until=until), trades
+
+
+def _broken(trades: pd.DataFrame, products: str | Sequence[str] | None) -> pd.Series:
+    """Whether a code does not mean the same goods in all HS versions of the trades; with all goods, or in a whole heading, none matters."""
+    usable = trades["left_aside"].eq("")
+    versions = frozenset(trades.loc[usable & trades["code"].str.len().gt(4), "hs_version"]) - {""}
+    if products is None or len(versions) < 2:
+        return pd.Series(False, index=trades.index)
+    whole = frozenset(code for codes in product_codes(products).codes.values() for code in codes if len(code) <= 4)
+    return usable & ~trades["code"].map({code: stands(code, versions, whole) for code in trades["code"].unique()}).astype(bool)
 
 
 def _elsewhere(

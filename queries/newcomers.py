@@ -12,7 +12,8 @@ from chiptrail.graphmodel.hs import HS_VERSIONS
 from chiptrail.graphmodel.network import TradeNetwork
 from chiptrail.graphmodel.periods import parse_period, period_text
 from chiptrail.queries.answer import answer, names_of
-from chiptrail.queries.baseline import EVERYBODY, compares
+from chiptrail.queries.baseline import EVERYBODY, WIDE, compares
+from chiptrail.queries.growth import unplaced
 from chiptrail.queries.question import question_of, unfit_between
 from chiptrail.queries.scope import count_once, scope_notes, shaped, trades_in_scope, value_concept
 
@@ -61,7 +62,8 @@ def newcomers(
     -------
     DataFrame
         `seller_id`, `seller`, `seller_country`, `buyer_id`, `buyer`, `buyer_country` (empty on the side that `who` leaves out),
-        `concept`, `first_date`, `first_date_end` (first and last day of the period of the first record: it may be a year), `value_usd`
+        `concept`, `first_date`, `first_date_end` (first and last day of the period of the first record counted: it may be a year),
+        `value_usd`
         (USD of all records in the period; missing if any has no value), `known_usd` (USD, sum of the values known), `n_records`,
         `n_without_value`, `products` (codes, joined by spaces), `coverage_before` (what the data cover before the first record),
         `covered_before` (the days before the date that are covered without a gap), `status` (`newcomer`, or `not known: ` and why).
@@ -77,8 +79,9 @@ def newcomers(
     Notes
     -----
     A record that begins before the date and ends after it may be of either time: whoever has one is no newcomer and has the status
-    `not known`. So has who trades goods under a code that the HS version of the year before did not have, and who has a record without
-    dates. Placeholders and forwarders are left out. A newcomer is a lead, and most of them are ordinary new customers.
+    `not known`. So has who trades goods under a code that the HS version of the year before did not have, who has a record without
+    dates, and who has a record in a code wider than the products, unless finer codes tell of the same days or the same value.
+    Placeholders and forwarders are left out. A newcomer is a lead, and most of them are ordinary new customers.
 
     Examples
     --------
@@ -107,17 +110,20 @@ def newcomers(
     question = question_of(network, origins=[] if origins is None else origins, destinations=[] if destinations is None else destinations,
                            concept=concept, products=products)
     trades = count_once(network, trades, prefer=prefer)
+    trades = trades.assign(unplaced=unplaced(network, trades, concept))
     sides = {"pair": ["seller_id", "buyer_id"], "seller": ["seller_id"], "buyer": ["buyer_id"]}[who]
     coverage = CoverageIndex(network)
     rows = []
     for key, found in trades.groupby(sides, sort=True):
         seller, buyer = (str(key[i]) if who in ("pair", side) else "" for i, side in ((0, "seller"), (-1, "buyer")))
-        if found["period_end"].lt(date).any():
+        found = found[found["unplaced"] | found["left_aside"].ne(WIDE)]
+        told = found[found["left_aside"].ne(WIDE)]
+        if told["period_end"].lt(date).any() or (told.empty and found["period_start"].lt(date).any()):
             continue
-        row = _row(found, date)
+        row = _row(found)
         sellers = [seller] if seller else sorted(question.origins) if origins is not None else EVERYBODY
         buyers = [buyer] if buyer else sorted(question.destinations) if destinations is not None else EVERYBODY
-        seen = _seen(coverage, sellers, buyers, concept, found, question.codes, date)
+        seen = _seen(coverage, sellers, buyers, concept, told, question.codes, date)
         rows.append(row | {"seller_id": seller, "buyer_id": buyer} | _status(found, seen, date, question.exact))
     table = _described(pd.DataFrame(rows, columns=list(COLUMNS)), network, concept)
     counted = trades["left_aside"].eq("")
@@ -129,15 +135,16 @@ def newcomers(
                   left_aside=trades["left_aside"])
 
 
-def _row(found: pd.DataFrame, date: pd.Timestamp) -> dict[str, Any]:
+def _row(found: pd.DataFrame) -> dict[str, Any]:
     counted = found[found["left_aside"].eq("")]
-    first = found.sort_values(["period_start", "period_end", "trade_id"], na_position="first").iloc[0]
+    days = counted.sort_values(["period_start", "period_end", "trade_id"], na_position="first")[["period_start", "period_end"]]
+    first, last = days.iloc[0] if len(days) else (pd.NaT, pd.NaT)
     missing = counted["value_usd"].isna()
     known = counted["value_usd"].sum() if len(counted) and not missing.all() else np.nan
     return {
-        "first_date": first["period_start"], "first_date_end": first["period_end"],
+        "first_date": first, "first_date_end": last,
         "value_usd": np.nan if missing.any() else known, "known_usd": known, "n_records": len(counted),
-        "n_without_value": int(missing.sum()), "products": " ".join(sorted(set(found["code"]) - {""})),
+        "n_without_value": int(missing.sum()), "products": " ".join(sorted(set(counted["code"]) - {""})),
     }
 
 
@@ -152,19 +159,27 @@ def _seen(
 
 
 def _status(found: pd.DataFrame, seen: Observed, date: pd.Timestamp, exact: frozenset[str] | None) -> dict[str, str]:
+    wide = found["left_aside"].eq(WIDE)
+    early = found["period_start"].lt(date)
     undated = found["period_start"].isna() | found["period_end"].isna()
     begin = next((a for a, b in seen.spans if b == date - DAY), None)
     days = period_text(begin, date - DAY) if begin is not None else ""
     known = max((v for v in HS_VERSIONS if int(v[2:]) < date.year), default=HS_VERSIONS[0], key=HS_VERSIONS.index)
     whole = frozenset(code for code in exact or () if len(code) <= 4)
     new_codes = [
-        code for code, version in found[["code", "hs_version"]].drop_duplicates().itertuples(index=False)
+        code for code, version in found.loc[~wide, ["code", "hs_version"]].drop_duplicates().itertuples(index=False)
         if version and version > known and not compares(code, version, frozenset({version, known}), whole)
     ]
     if undated.any():
         status = "not known: a record has no dates"
-    elif found["period_start"].lt(date).any():
+    elif (early & ~wide).any():
         status = "not known: a record begins before the date and ends after it"
+    elif early.any():
+        status = "not known: told before in a wider code"
+    elif found["left_aside"].ne("").all():
+        status = "not known: told only in wider codes, or in dates partly outside the period"
+    elif wide.any():
+        status = "not known: when it began, since it is told in a wider code too"
     elif seen.status == "not covered":
         status = "not known: the time before is not covered"
     elif seen.status == "partly":

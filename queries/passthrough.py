@@ -45,11 +45,12 @@ def pass_through(inflow: np.ndarray, outflow: np.ndarray, *, lag: int | None = N
     if n < MIN_MONTHS:
         return nothing._replace(n_months=n, note=f"refused: {n} months in which both flows and the {MAX_LAG + 1} before are known, fewer "
                                                  f"than {MIN_MONTHS}")
-    if np.ptp(changes_out[used]) == 0 or (np.ptp(lagged[:, used], axis=1) == 0).any():
+    levels = np.stack([_later(inflow, k)[used] for k in range(MAX_LAG + 1)])
+    if np.ptp(changes_out[used]) == 0 or (np.ptp(np.stack([lagged[:, used], levels]), axis=2) == 0).any():
         return nothing._replace(n_months=n, note="refused: a flow does not vary")
     correlation = np.array([np.corrcoef(row[used], changes_out[used])[0, 1] for row in lagged])
     best = int(correlation.argmax()) if lag is None else lag
-    floor = math.tanh(math.atanh(min(correlation[best], 1 - 1e-12)) - stats.norm.ppf((1 + LEVEL) / 2) / math.sqrt(n - 3))
+    floor = math.tanh(math.atanh(np.clip(correlation[best], -1 + 1e-12, 1 - 1e-12)) - stats.norm.ppf((1 + LEVEL) / 2) / math.sqrt(n - 3))
     near = np.union1d(np.flatnonzero(correlation >= floor), best) if lag is None else np.array([best])
     slopes = {int(k): _slope(_later(inflow, int(k))[used], outflow[used]) for k in near}
     chance = math.tanh(stats.norm.ppf(1 - 0.05 / (MAX_LAG + 1)) / math.sqrt(n - 3))

@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 
 from chiptrail.graphmodel.aggregate import retrieval_dates
+from chiptrail.graphmodel.coded import plain
 from chiptrail.graphmodel.coverage import CoverageIndex
 from chiptrail.graphmodel.network import TradeNetwork
 from chiptrail.graphmodel.periods import period_text
-from chiptrail.graphmodel.selection import actors_named
+from chiptrail.graphmodel.selection import actors_named, goods_code
 from chiptrail.graphmodel.tellings import left_aside
 from chiptrail.queries.answer import answer, names_of
 from chiptrail.queries.baseline import (
@@ -25,8 +26,10 @@ from chiptrail.queries.baseline import (
     pair_of,
     periods_of,
     placed,
+    stands,
+    versions_of,
 )
-from chiptrail.queries.growth import Sums, blocking, by_month, measured_weight, spans_text, sums
+from chiptrail.queries.growth import IN_PART, Sums, blocked, by_month, measured_weight, spans_text, sums, unplaced
 from chiptrail.queries.passthrough import LEVEL, pass_through
 from chiptrail.queries.question import Question, closed_window, question_of, unfit_between
 from chiptrail.queries.scope import scope_notes, shaped, trades_in_scope, value_concept
@@ -50,7 +53,7 @@ _DTYPES = {
 }
 COLUMNS = tuple(_DTYPES)
 _KEPT = ["trade_id", "seller_id", "buyer_id", "code", "coarse", "period_start", "period_end", "value", "currency", "value_usd",
-         "measured_kg", "source_id", "leg", "when", "left_aside"]
+         "measured_kg", "source_id", "leg", "when", "left_aside", "unplaced"]
 Pairs = dict[tuple[str, str], Pair]
 
 
@@ -120,7 +123,9 @@ def surge(
     Notes
     -----
     Exports are FOB and inflow by origin is CIF, so a pass-through of one is not exactly all. See `queries.passthrough` for the method.
-    Where the data do not cover a corridor in both periods, what is recorded in each is shown, and no growth.
+    Where the data do not cover a corridor in both periods, what is recorded in each is shown, and no growth. A period of which part is
+    told only in codes wider than the products, or in dates that lie partly outside the period, has no sum, and such months no part in
+    the pass-through. A code that meant other goods, or did not stand, in the HS version of the other period is left aside.
     A high ratio is a lead. It does not say that the goods that came in are those that went out, nor where they were made, nor that
     anybody did wrong: a hub may sell its own make, or have taken over a lawful trade.
 
@@ -214,6 +219,8 @@ def _legs(
     keys |= {(hub, end) if side == "out" else (end, hub) for hub in hubs for end in named if hub != end}
     pairs = {key: pair_of(coverage, key[:1], key[1:], question, periods) for key in sorted(keys)}
     trades = placed(trades, pairs, question, periods)
+    new = _new_codes(network, trades, pairs, question, periods)
+    trades.loc[new, "left_aside"] = BROKEN
     shared = np.array([bool(pairs[key].spans["now"]) for key in zip(trades["seller_id"], trades["buyer_id"], strict=True)], dtype=bool)
     known = set(zip(trades.loc[shared, own], trades.loc[shared, "leg"], strict=True))
     known |= {(hub, "out") for hub, end in keys if side == "out" and end in question.destinations and pairs[hub, end].spans["now"]}
@@ -222,7 +229,21 @@ def _legs(
     usable = trades[trades["left_aside"].eq("")]
     reasons = left_aside(usable, level=network.level, prefer=prefer, retrieved=retrieval_dates(network), blocs_as=[other])
     trades.loc[reasons.index, "left_aside"] = reasons
-    return trades[_KEPT], pairs
+    return trades.assign(unplaced=unplaced(network, trades, question.concept) & ~mixed)[_KEPT], pairs
+
+
+def _new_codes(network: TradeNetwork, trades: pd.DataFrame, pairs: Pairs, question: Question, periods: Periods) -> pd.Series:
+    """Whether a record that is compared has a code that did not mean the same goods in the HS version of the other period."""
+    told = plain(network.coded_trades)
+    versions = versions_of(told.assign(code=goods_code(told)), (periods.before, periods.now))
+    whole = {key: frozenset(code for code in question.exact or pair.seen["now"].products & pair.seen["before"].products if len(code) <= 4)
+             for key, pair in pairs.items() if pair.spans["now"]}
+    found = [
+        not aside and (seller, buyer) in whole and not stands(code, versions.get(reporter, frozenset()), whole[seller, buyer])
+        for seller, buyer, code, reporter, aside in zip(
+            *(trades[c] for c in ("seller_id", "buyer_id", "code", "reported_by", "left_aside")), strict=True)
+    ]
+    return pd.Series(found, index=trades.index, dtype=bool)
 
 
 def _by_hub(pairs: Pairs, place: int) -> dict[str, Pairs]:
@@ -239,36 +260,41 @@ def _row(
 ) -> dict[str, Any]:
     ends = [pair for (_, buyer), pair in sent_pairs.items() if buyer in out.destinations]
     sources = list(received_pairs.values())
-    counted, arrived = (rows[rows["left_aside"].eq("")] for rows in (sent, received))
-    onward = counted[counted["leg"].eq("out")]
     shared_ends, shared_sources = ([p for p in pairs if p.spans["now"]] for pairs in (ends, sources))
-    exports = sums(onward, shared_ends or ends, blocked=blocking(sent[sent["leg"].eq("out")]))
+    out_leg = sent[sent["leg"].eq("out")]
+    half_told, half_come = blocked(out_leg, sent_pairs, periods), blocked(received, received_pairs, periods)
+    exports = sums(out_leg, shared_ends or ends, blocked=half_told)
     source = pair_of(coverage, into.origins or EVERYBODY, [hub], into, periods)
-    inflow = sums(arrived, shared_sources or [source], blocked=blocking(received))
+    inflow = sums(received, shared_sources or [source], blocked=half_come)
     everywhere = pair_of(coverage, [hub], EVERYBODY, out, periods)
     towards = pair_of(coverage, [hub], out.destinations, out, periods)
     row: dict[str, Any] = {
         "hub_id": hub, "compared": spans_text(ends, "now"), "compared_before": spans_text(ends, "before"),
-        "n_records": int(onward["when"].isin(["now", "before"]).sum()),
+        "n_records": int((out_leg["left_aside"].eq("") & out_leg["when"].isin(["now", "before"])).sum()),
         "exports_coverage": towards.seen["now"].text, "exports_before_coverage": towards.seen["before"].text,
         "all_exports_before_coverage": everywhere.seen["before"].text,
-        "status": _status(exports, towards, bool(shared_ends)),
+        "status": _status(exports, towards, bool(shared_ends), out_leg, half_told),
     }
     row |= _measures("exports", exports, row["status"] == "compared")
     row |= _measures("inflow", inflow, bool(shared_sources) and inflow["before"].usd >= NEAR_ZERO_USD)
     for when, name in (("now", "inflow_coverage"), ("before", "inflow_before_coverage")):
         partly = any(p.spans[when] for p in sources) and source.seen[when].status == "not covered"
         row[name] = "partly: only sellers with a record that is covered" if partly else source.seen[when].text
-    row |= _surge_ratio(exports, counted[counted["leg"].isin(["out", "other"])], everywhere, ends)
-    return row | _passed(arrived, onward, received_pairs, sent_pairs, periods, bool(shared_ends and shared_sources))
+        row[name] += f"; {IN_PART}" if when in half_come else ""
+    row |= _surge_ratio(exports, sent, everywhere, ends, "before" in blocked(sent, sent_pairs, periods))
+    return row | _passed(received, out_leg, received_pairs, sent_pairs, periods, bool(shared_ends and shared_sources))
 
 
-def _status(exports: Mapping[str, Sums], seen: Pair, shared: bool) -> str:
+def _status(exports: Mapping[str, Sums], seen: Pair, shared: bool, leg: pd.DataFrame, half_told: set[str]) -> str:
     lacking = [name for when, name in (("now", "period"), ("before", "earlier period")) if seen.seen[when].status == "not covered"]
     if lacking:
         return f"not compared: {' and '.join(lacking)} not covered"
     if not shared:
         return "not compared: no month is covered in both periods"
+    if half_told:
+        return f"not compared: {IN_PART}"
+    if leg["left_aside"].eq(BROKEN).any() and not leg["left_aside"].eq("").any():
+        return "not compared: no code that is told compares between HS versions"
     if any(np.isnan(exports[when].usd) for when in exports):
         return "not compared: a value is not known"
     return "near-zero base" if exports["before"].usd < NEAR_ZERO_USD else "compared"
@@ -294,7 +320,9 @@ def _ratio(now: float, before: float, given: bool) -> float:
     return now / before if given and before > 0 else float("nan")
 
 
-def _surge_ratio(exports: Mapping[str, Sums], counted: pd.DataFrame, everywhere: Pair, ends: Sequence[Pair]) -> dict[str, Any]:
+def _surge_ratio(
+    exports: Mapping[str, Sums], sent: pd.DataFrame, everywhere: Pair, ends: Sequence[Pair], half_told: bool
+) -> dict[str, Any]:
     """Exports to the destinations now over exports to all before, where all are covered over the days that are compared."""
     nothing: dict[str, Any] = dict.fromkeys(("all_exports_before_usd", "surge_ratio", "surge_ratio_kg", "surge_added"), float("nan"))
     if everywhere.seen["before"].status == "not covered" or not everywhere.spans["before"]:
@@ -303,7 +331,9 @@ def _surge_ratio(exports: Mapping[str, Sums], counted: pd.DataFrame, everywhere:
         return nothing | {"surge_note": "exports to all destinations are covered in other months"}
     if not everywhere.zero:
         return nothing | {"surge_note": "exports to all destinations are covered in part only"}
-    before = sums(counted, [everywhere], blocked=False)["before"]
+    if half_told:
+        return nothing | {"surge_note": f"exports to all destinations: {IN_PART}"}
+    before = sums(sent, [everywhere], blocked=())["before"]
     row = nothing | {"all_exports_before_usd": before.usd, "surge_note": ""}
     if np.isnan(before.usd) or np.isnan(exports["now"].usd):
         return row | {"surge_note": "a value is not known"}
@@ -314,13 +344,13 @@ def _surge_ratio(exports: Mapping[str, Sums], counted: pd.DataFrame, everywhere:
 
 
 def _passed(
-    arrived: pd.DataFrame, onward: pd.DataFrame, pairs_in: Pairs, pairs_out: Pairs, periods: Periods, shared: bool
+    received: pd.DataFrame, sent: pd.DataFrame, pairs_in: Pairs, pairs_out: Pairs, periods: Periods, shared: bool
 ) -> dict[str, Any]:
-    if arrived.empty or onward.empty:
+    if not received["left_aside"].eq("").any() or not sent["left_aside"].eq("").any():
         return {"n_months": 0, "pass_through_note": "refused: no inflow or no exports are recorded"}
     if not shared:
         return {"n_months": 0, "pass_through_note": "refused: the data do not cover both flows, so months without a record are not known"}
-    flows = {c: (by_month(arrived, pairs_in, periods, c), by_month(onward, pairs_out, periods, c)) for c in ("value_usd", "measured_kg")}
+    flows = {c: (by_month(received, pairs_in, periods, c), by_month(sent, pairs_out, periods, c)) for c in ("value_usd", "measured_kg")}
     found = pass_through(*flows["value_usd"])
     row: dict[str, Any] = {
         "pass_through": found.slope, "pass_through_low": found.low, "pass_through_high": found.high, "lag_months": found.lag,

@@ -64,8 +64,8 @@ def unit_values(
         `pieces`, `usd_per_piece` (the same per piece), `n_records`, `n_weighed` (records priced by weight), `n_weight_estimated`
         (records left out since the weight is an estimate), `n_counted` (records priced by piece), `n_outliers` (records whose USD
         per kg is a thousand times the product's median or a thousandth of it: left out of prices, likely errors of unit),
-        `outlier_ratio` (the farthest of them / that median), `product_median_usd_per_kg` (USD per kg, of all records of the
-        product in all periods; missing for fewer than five),
+        `outlier_ratio` (the farthest of them / that median), `product_median_usd_per_kg` (USD per kg, of the records of this product
+        and HS version by the `origins` in all periods, to all buyers; missing for fewer than five),
         `others_usd_per_kg` (USD per kg, same seller, product and period, other destinations), `premium` (ratio,
         `usd_per_kg` / `others_usd_per_kg`), `premium_low`, `premium_high` (with the 95 and 5 % quantiles of the other destinations'
         prices; missing for fewer than five), `n_other_destinations`, `others_usd_per_piece` (USD per piece), `premium_per_piece` (ratio),
@@ -81,9 +81,10 @@ def unit_values(
 
     Notes
     -----
-    Weights and numbers of pieces that a source marks as estimated (UN Comtrade), and estimated records, are left out: estimates are made
-    from average prices, so a price from them says nothing. Prices of one code differ a hundredfold by the goods in it: a premium can be
-    a markup, another mix of goods, smaller lots, dearer transport (CIF), or a wrong weight. It does not say which.
+    Records without a value, or with a value of zero, have no price. Weights and numbers of pieces that a source marks as estimated (UN
+    Comtrade), and estimated records, are left out: estimates are made from average prices, so a price from them says nothing. Prices of
+    one code differ a hundredfold by the goods in it: a premium can be a markup, another mix of goods, smaller lots, dearer transport
+    (CIF), or a wrong weight. It does not say which.
 
     Examples
     --------
@@ -115,17 +116,18 @@ def unit_values(
 def _priced(trades: pd.DataFrame) -> pd.DataFrame:
     """The trades with price columns; a record a thousand times off its product's median has no price but a `ratio`."""
     kg = measured_weight(trades)
-    per_kg = trades["value_usd"] / kg
+    valued = trades["value_usd"].gt(0)
+    per_kg = trades["value_usd"].where(valued) / kg
     groups = per_kg.groupby([trades["product"], trades["hs_version"]])
     median = groups.transform("median").where(groups.transform("count").ge(MIN_RECORDS))
     ratio = per_kg / median.where(median.gt(0))
     off = ratio.ge(THOUSAND) | ratio.le(1 / THOUSAND)
     weighed = per_kg.notna() & ~off
     number = measured_quantity(trades)
-    counted = trades["quantity_unit"].str.strip().str.casefold().isin(PIECES) & number.notna() & trades["value_usd"].notna()
+    counted = trades["quantity_unit"].str.strip().str.casefold().isin(PIECES) & number.notna() & valued
     return trades.assign(
-        estimated=trades["weight_kg"].gt(0) & kg.isna(), median=median, off=off, ratio=ratio.where(off), weighed=weighed, counted=counted,
-        price=per_kg.where(weighed), kg=kg.where(weighed), kg_usd=trades["value_usd"].where(weighed),
+        estimated=trades["weight_kg"].gt(0) & kg.isna(), measured=kg.notna(), median=median, off=off, ratio=ratio.where(off),
+        weighed=weighed, counted=counted, price=per_kg.where(weighed), kg=kg.where(weighed), kg_usd=trades["value_usd"].where(weighed),
         number=number.where(counted), piece_usd=trades["value_usd"].where(counted))
 
 
@@ -142,7 +144,7 @@ def _corridors(used: pd.DataFrame) -> pd.DataFrame:
         "pieces": total["number"], "usd_per_piece": total["piece_usd"] / total["number"], "n_records": groups.size(),
         "n_weighed": groups["weighed"].sum(), "n_weight_estimated": groups["estimated"].sum(), "n_counted": groups["counted"].sum(),
         "n_outliers": groups["off"].sum(), "product_median_usd_per_kg": groups["median"].first(),
-        "kg_usd": total["kg_usd"], "piece_usd": total["piece_usd"],
+        "kg_usd": total["kg_usd"], "piece_usd": total["piece_usd"], "n_kg": groups["measured"].sum(),
     })
     return table.join(farthest.rename("outlier_ratio")).reset_index()
 
@@ -151,17 +153,17 @@ def _premiums(table: pd.DataFrame, chosen: set[str] | None) -> pd.DataFrame:
     """The table with each price against those of the same seller, product and period on other corridors."""
     found = {}
     for _, cell in table.groupby(_CELL):
-        needed = cell[["buyer_id", "usd_per_kg", "usd_per_piece", "n_outliers"]]
-        for place, buyer, per_kg, per_piece, n_outliers in zip(needed.index, *(needed[c].tolist() for c in needed), strict=True):
+        needed = cell[["buyer_id", "usd_per_kg", "usd_per_piece", "n_outliers", "n_kg"]]
+        for place, buyer, per_kg, per_piece, n_outliers, n_kg in zip(needed.index, *(needed[c].tolist() for c in needed), strict=True):
             if chosen is None or buyer in chosen:
                 others = cell[cell["buyer_id"].ne(buyer) if chosen is None else ~cell["buyer_id"].isin(chosen)]
-                found[place] = _premium(per_kg, per_piece, n_outliers, others)
+                found[place] = _premium(per_kg, per_piece, n_outliers, n_kg, others)
     columns = ["premium", "premium_low", "premium_high", "n_other_destinations", "others_usd_per_kg", "others_usd_per_piece",
                "premium_per_piece", "status"]
     return table.join(pd.DataFrame.from_dict(found, orient="index", columns=columns)).fillna({"n_other_destinations": 0})
 
 
-def _premium(per_kg: float, per_piece: float, n_outliers: int, others: pd.DataFrame) -> tuple:
+def _premium(per_kg: float, per_piece: float, n_outliers: int, n_kg: int, others: pd.DataFrame) -> tuple:
     weighed = others[others["usd_per_kg"].notna()]
     base = weighed["kg_usd"].sum() / weighed["weight_kg"].sum() if len(weighed) else np.nan
     pieces = others[others["usd_per_piece"].notna()]
@@ -170,7 +172,7 @@ def _premium(per_kg: float, per_piece: float, n_outliers: int, others: pd.DataFr
     if len(weighed) >= MIN_RECORDS:
         low, high = (per_kg / weighed["usd_per_kg"].quantile([QUANTILES[1], QUANTILES[0]])).tolist()
     if np.isnan(per_kg):
-        status = "thousandfold off: likely an error of unit" if n_outliers else "no measured weight"
+        status = "thousandfold off: likely an error of unit" if n_outliers else "no measured weight" if not n_kg else "no value"
     else:
         status = "compared" if len(weighed) else "no other destination with a measured weight"
     premium, piece_premium = (own / of if of > 0 else np.nan for own, of in ((per_kg, base), (per_piece, piece_base)))

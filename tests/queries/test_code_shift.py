@@ -84,6 +84,64 @@ def test_heading_told_beside_its_subheadings_counts_once(build):
     assert (row["listed_before_usd"], row["neighbours_before_usd"], row["undivided_before_usd"]) == (90_000, 10_000, 0)
 
 
+def bounded(build, *rows):
+    return ask(build([("XAA", "RUS", *row) for row in rows], coverage=[("XAA", "*", "8542", "2021/2022", {"resolution": "month"})])).iloc[0]
+
+
+CHANGES = ["listed_change_usd", "neighbours_change_usd", "share_shift_max", "share_neighbours", "share_change"]
+
+
+def test_heading_of_another_month_is_not_told_by_the_subheadings(build):
+    """Listed before: 20,000 to 120,000; now 5,000. Neighbours now 60,000."""
+    row = bounded(build, (LISTED, "2021-01", 20e3), ("8542", "2021-06", 100e3), (LISTED, "2022-01", 5e3), (NEIGHBOUR, "2022-06", 60e3))
+    assert (row["listed_before_usd"], row["undivided_before_usd"], row["shift_max_usd"]) == (20_000, 100_000, 60_000)
+    assert np.isnan(row["neighbours_before_usd"]), "they may be in the heading"
+    assert row[CHANGES].isna().all()
+    assert row["status"].startswith("compared as a bound")
+
+
+def test_heading_before_and_subheadings_now_bound_the_shift(build):
+    """Of 100,000 all may have been listed, of which 60,000 are left: 40,000 may have moved to 40,000 of neighbours."""
+    row = bounded(build, ("8542", "2021", 100e3), (LISTED, "2022", 60e3), (NEIGHBOUR, "2022", 40e3))
+    assert row[["listed_before_usd", "neighbours_before_usd", *CHANGES]].isna().all()
+    assert (row["listed_usd"], row["shift_max_usd"]) == (60_000, 40_000)
+
+
+def test_subheadings_before_and_heading_now_bound_the_shift(build):
+    """The heading of now may hold 10,000 of the 90,000 listed before, and all the rest as neighbours."""
+    row = bounded(build, (LISTED, "2021", 90e3), (NEIGHBOUR, "2021", 10e3), ("8542", "2022", 70e3))
+    assert row["shift_max_usd"] == 60_000
+    assert row[["listed_usd", "neighbours_usd", *CHANGES]].isna().all()
+
+
+def test_year_of_a_heading_is_told_by_subheadings_of_its_value_and_not_by_a_part(build):
+    now = [(LISTED, "2022-03", 30e3), (NEIGHBOUR, "2022-03", 50e3)]
+    parts = [(LISTED, "2021-02", 90e3), (NEIGHBOUR, "2021-09", 10e3)]
+    row = bounded(build, *parts, ("8542", "2021", 100e3), *now)
+    assert (row["status"], row["shift_max_usd"], row["undivided_before_usd"]) == ("compared", 40_000, 0)
+    row = bounded(build, *parts, ("8542", "2021", 150e3), *now)
+    assert (row["undivided_before_usd"], row["shift_max_usd"]) == (150_000, 50_000)
+
+
+def test_corridors_with_a_bound_are_no_base_for_others(build):
+    rows = [*corridor("XAA", "RUS", (90, 10), (30, 50)), ("XAA", "UKR", "8542", "2021", 90e3),
+            *corridor("XAA", "UKR", (0, 0), (10, 80))]
+    for buyer, now in OTHERS.items():
+        rows += corridor("XAA", buyer, (90, 10), now)
+    row = ask(build(rows, coverage=[("XAA", "*", "8542", "2021/2022")])).iloc[0]
+    assert (row["n_others"], row["others_share_change"]) == (5, pytest.approx(0.05))
+
+
+def test_record_partly_outside_the_period_leaves_nothing_compared(build):
+    row = bounded(build, (LISTED, "2021-01", 90e3), (LISTED, "2020-12..2021-02", 99e3), (LISTED, "2022", 30e3), (NEIGHBOUR, "2022", 50e3))
+    assert row["status"] == "not compared: part is told in wider codes or dates"
+    assert np.isnan(row["listed_before_usd"])
+
+
+def test_the_bound_is_said_to_hold_without_growth_only(shifted):
+    assert any("if the corridor's demand for listed goods did not grow" in note for note in ask(shifted).attrs["notes"])
+
+
 def test_codes_that_do_not_compare_are_left_aside_in_both_periods_and_named(build):
     rows = [("XAA", "RUS", "854150", "2021", 70_000.0), ("XAA", "RUS", "854151", "2022", 10_000.0, NEW),
             ("XAA", "RUS", "854110", "2021", 40_000.0), ("XAA", "RUS", "854110", "2022", 30_000.0, NEW),

@@ -228,6 +228,45 @@ def test_contract(moved):
             displacement(moved, **(QUESTION | slip))
 
 
+def divided(build, level=100):
+    """Until the end of 2021 all tell 854150 of HS2017, then 854151 of HS2022, and 854231 in both; nothing moves, the event is 2022-01."""
+    months = pd.period_range("2020-06", "2022-12", freq="M")
+    rows = []
+    for number, month in enumerate(months):
+        version, code = ("HS2022", "854151") if month.year >= 2022 else ("HS2017", "854150")
+        for place, seller in enumerate(["KAZ", *DONORS]):
+            rows.append((seller, "RUS", "854231", str(month), level * wobble(place, number), {"hs_version": version}))
+        rows.append(("KAZ", "RUS", code, str(month), level * wobble(1, number), {"hs_version": version}))
+    sold = [(s, "*", "8541 8542", f"{months[0]}/{months[-1]}", {"resolution": "month"}) for s in ["KAZ", *DONORS]]
+    return build(rows, coverage=sold)
+
+
+BREAK = {"hub": "KAZ", "since": "2022-01", "destinations": ["RUS"], "suspects": ["DEU"]}
+
+
+@pytest.mark.parametrize(("products", "level", "named"), [
+    (["854231", "854151"], 100, "854151"), (["854231", "854150"], 100, "854150"), (["854231", "8541"], 200, ""), (None, 200, ""),
+    ("854231", 100, ""),
+])
+def test_codes_that_do_not_compare_move_nothing(build, products, level, named):
+    table = displacement(divided(build), products=products, **BREAK)
+    closed = part(table, "closed").loc["KAZ"]
+    assert (closed["before_usd"], closed["after_usd"]) == (pytest.approx(level, rel=0.05), pytest.approx(level, rel=0.05))
+    assert closed["status"] == "no effect found"
+    notes = [note for note in table.attrs["notes"] if "do not compare" in note]
+    assert [note.rsplit(": ")[1] for note in notes] == ([named] if named else [])
+
+
+def test_without_codes_that_compare_there_is_no_answer(build):
+    with pytest.raises(NotComparableError, match="854150, 854151 cannot be compared"):
+        displacement(divided(build), products=["854150", "854151"], **BREAK)
+
+
+def test_new_codes_are_compared_after_they_began(build):
+    table = displacement(divided(build), products="854151", **(BREAK | {"since": "2022-07"}))
+    assert table["status"].tolist() == ["no ratio: 1 donors, 5 are needed"], "its own trade in 8542"
+
+
 def test_firms_without_coverage_have_no_zeros(build):
     network = build([("trader.KAZ", "buyer.RUS", "854231", "2023-01", 5.0)], level="firms")
     table = displacement(network, **QUESTION)
@@ -235,7 +274,7 @@ def test_firms_without_coverage_have_no_zeros(build):
 
 
 @pytest.mark.soak
-def test_simulated_worlds(campaign):
+def test_simulated_worlds(campaign, found):
     """The interval holds the true ratio, leaves zero out where much moved, and nothing is found where nothing closed."""
     held, above, quiet = [], [], []
     seeds = campaign(200)
@@ -243,14 +282,16 @@ def test_simulated_worlds(campaign):
         for closure in (True, False):
             made = ct.simulate(seed, closure=closure)
             table = displacement(made.countries, hub=made.closed_hub, since="2023-03", destinations=["RUS"])
-            found = part(table, "total")[["ratio_low", "ratio_high"]].dropna()
+            ratios = part(table, "total")[["ratio_low", "ratio_high"]].dropna()
             if not closure:
-                quiet.append(found.empty and not table["status"].iloc[0].startswith("fell"))
+                quiet.append(ratios.empty and not table["status"].iloc[0].startswith("fell"))
                 continue
-            low, high = found.iloc[0] if len(found) else (math.nan, math.nan)
+            low, high = ratios.iloc[0] if len(ratios) else (math.nan, math.nan)
             held.append(low <= made.rerouted <= high)
             if made.rerouted >= 0.5:
                 above.append(low > 0)
+    found(f"{len(seeds)} worlds: the 90 % interval holds the true ratio in {sum(held)} of {len(held)}, leaves zero out in {sum(above)} "
+          f"of the {len(above)} where half or more moved, and nothing is found in {sum(quiet)} of {len(quiet)} without a closure")
     slack = 0 if len(seeds) == 200 else 1
     for what, cases, share in (("held", held, 0.9), ("zero left out", above, 0.8), ("quiet", quiet, 0.9)):
         assert sum(cases) >= share * len(cases) - slack, f"{what}: {sum(cases)} of {len(cases)}"

@@ -56,6 +56,35 @@ def test_goods_that_had_no_code_before_make_no_newcomer(build, code, status):
     assert ct.newcomers(network, since="2022", concept="dispatched")["status"].tolist() == [status]
 
 
+def wide(build, *rows):
+    network = build([("XAA", "RUS", code, period, 5.0) for code, period in rows], coverage=[("XAA", "*", "8542", "2020/2022")])
+    return ct.newcomers(network, since="2022", products="854231", concept="dispatched")
+
+
+def test_wider_code_alone_shows_no_newcomer(build):
+    row = wide(build, ("8542", "2022-03")).iloc[0]
+    assert (row["status"], row["n_records"]) == ("not known: told only in wider codes, or in dates partly outside the period", 0)
+    assert row[["first_date", "value_usd", "known_usd"]].isna().all()
+
+
+def test_first_date_is_that_of_a_record_counted(build):
+    row = wide(build, ("8542", "2022-03"), ("854231", "2022-06")).iloc[0]
+    assert (row["status"], str(row["first_date"].date()), row["products"]) == (
+        "not known: when it began, since it is told in a wider code too", "2022-06-01", "854231")
+
+
+def test_wider_code_before_the_date_is_no_silence_and_no_trade(build):
+    row = wide(build, ("8542", "2021-06"), ("854231", "2022-06")).iloc[0]
+    assert (row["status"], row["n_records"]) == ("not known: told before in a wider code", 1)
+    assert wide(build, ("8542", "2021-06"), ("8542", "2022-06")).empty, "no record is of the products"
+
+
+def test_heading_beside_its_subheadings_says_nothing_more(build):
+    table = wide(build, ("8542", "2021-06"), ("854239", "2021-06"), ("8542", "2022-06"), ("854231", "2022-06"))
+    assert table["status"].tolist() == ["newcomer"]
+    assert wide(build, ("8542", "2021-06"), ("854231", "2021-06"), ("854231", "2022-06")).empty
+
+
 def test_firms_are_covered_where_the_customs_of_their_country_are(build):
     rows = [("old.KAZ", "buyer.RUS", "8542", "2021-03", 5.0), ("new.KAZ", "buyer.RUS", "8542", "2022-06", 9.0),
             ("new.TUR", "buyer.RUS", "8542", "2022-06", 4.0), ("Unnamed firm.KAZ", "buyer.RUS", "8542", "2022-06", 1.0)]

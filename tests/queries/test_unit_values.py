@@ -97,6 +97,22 @@ def test_thousandfold_outliers_are_flagged_and_left_out(build):
     assert of(table, "KAZ")["usd_per_kg_low"] == of(table, "KAZ")["usd_per_kg_high"] == 100
 
 
+def test_record_of_no_value_has_no_price(build):
+    rows = [row("XAA", buyer, "2022", 1_000.0, 10.0) for buyer in ("KAZ", "TUR", "UZB", "ARM", "GEO")]
+    pieces = {"quantity": 5.0, "quantity_unit": "u"}
+    found = of(ct.unit_values(build([*rows, row("XAA", "RUS", "2022", 0.0, 5.0, pieces)]), concept="dispatched"))
+    assert found[["usd_per_kg", "outlier_ratio", "premium", "usd_per_piece"]].isna().all()
+    assert (found["n_outliers"], found["n_weighed"], found["n_counted"], found["status"]) == (0, 0, 0, "no value")
+
+
+def test_median_is_of_the_product_in_one_version_by_the_origins_to_all_buyers(build):
+    rows = [row("XAA", "KAZ", f"2021-0{m}", 1_000.0, 10.0) for m in range(1, 6)]
+    rows += [row("XAA", "TUR", f"2022-0{m}", 10.0 * m, 1.0, {"hs_version": "HS2022"}) for m in range(1, 6)]
+    rows += [row("XBB", "TUR", f"2022-0{m}", 900.0, 1.0, {"hs_version": "HS2022"}) for m in range(1, 7)]
+    table = ct.unit_values(build(rows), origins=["XAA"], destinations=["TUR"], concept="dispatched")
+    assert table["product_median_usd_per_kg"].tolist() == [30]
+
+
 def test_just_less_than_a_thousandfold_is_no_outlier(build):
     rows = [row("XAA", "KAZ", f"2022-0{m}", 1_000.0, 10.0) for m in range(1, 6)] + [row("XAA", "RUS", "2022-01", 99_900.0, 1.0)]
     assert of(ct.unit_values(build(rows), concept="dispatched"))["n_outliers"] == 0
