@@ -92,11 +92,12 @@ class CoverageIndex:
         found = [rows for s, b in pairs if (rows := self._matching(s, b, concept, codes, first, last))]
         if not found:
             return NOTHING
-        per_pair = [_merge([span for row in rows if (span := _inside(row, first, last))]) for rows in found]
+        days = [_days(rows, exact, first, last) for rows in found]
+        per_pair = [spans for spans, _ in days]
         spans = tuple(_merge([span for spans in per_pair for span in spans]))
         products = frozenset().union(*(row["product_set"] for rows in found for row in rows))
         complete = all(row["complete"] for rows in found for row in rows)
-        all_goods = all(_all_goods(rows, exact) for rows in found)
+        all_goods = all(whole for _, whole in days)
         gaps = []
         if first is not None and last is not None and any(s != [(first, last)] for s in per_pair):
             gaps.append("only " + ", ".join(period_text(*span) for span in spans))
@@ -104,7 +105,9 @@ class CoverageIndex:
         if len(found) < asked:
             gaps.append(f"{len(found)} of {asked} pairs")
         if not all_goods:
-            gaps.append("only goods " + " ".join(sorted(products)))
+            goods = " ".join(sorted(products))
+            short = any(not under(code, products) for code in exact or ())
+            gaps.append(f"only goods {goods}" if short else f"goods {goods} not on the same days")
         if not complete:
             gaps.append("may miss rows")
         status = "partly" if gaps else "covered"
@@ -146,10 +149,25 @@ def _without_blocs(names: Iterable[str]) -> set[str]:
     return {name for name in chosen if not chosen & (set(GROUPS.get(name, ())) - {name})}
 
 
-def _all_goods(rows: list[dict], exact: frozenset[str] | None) -> bool:
-    """Whether every code asked for lies under a covered one."""
-    covered = {part for row in rows for code in row["product_set"] for part in code.split("+")}
-    return exact is None or "*" in covered or all(any(code.startswith(c) for c in covered) for code in exact)
+def _days(rows: list[dict], exact: frozenset[str] | None, first: pd.Timestamp | None, last: pd.Timestamp | None) -> tuple[list[Span], bool]:
+    """The days on which rows cover a pair, and whether they cover all goods asked for on them.
+
+    Where headings are covered on other days than others, the days on which all of them are; if there are none, all days, and the goods
+    are covered in part only. Codes within a heading may begin and end with an HS version, so they take no days away.
+    """
+    seen = [(row["product_set"], span) for row in rows if (span := _inside(row, first, last))]
+    every = _merge([span for _, span in seen])
+    if exact is None:
+        return every, True
+    headings: dict[str, set[Span]] = {}
+    for code in exact:
+        headings.setdefault(code[:4], set()).update(span for products, span in seen if under(code, products))
+    days = [_merge(list(spans)) for spans in headings.values() if spans]
+    common = days[0] if days else []
+    for other in days[1:]:
+        common = [(max(a, c), min(b, d)) for a, b in common for c, d in other if max(a, c) <= min(b, d)]
+    products = frozenset().union(*(products for products, _ in seen))
+    return common or every, bool(common) and all(under(code, products) for code in exact)
 
 
 def overlaps(covered: frozenset[str], codes: frozenset[str]) -> bool:
@@ -165,6 +183,13 @@ def overlaps(covered: frozenset[str], codes: frozenset[str]) -> bool:
     few, many = (covered, codes) if len(covered) < len(codes) else (codes, covered)
     parts, begun = _beginnings(many)
     return any(code in begun or any(code[:n] in parts for n in range(len(code))) for code in _beginnings(few)[0])
+
+
+@lru_cache(maxsize=65_536)
+def under(code: str, products: frozenset[str]) -> bool:
+    """Whether all goods of a code or set are among the products."""
+    wide = tuple(part for product in products for part in product.split("+"))
+    return "*" in products or all(part.startswith(wide) for part in code.split("+"))
 
 
 @lru_cache(maxsize=65_536)

@@ -15,7 +15,7 @@ from chiptrail.graphmodel.selection import actors_named, in_window
 from chiptrail.queries.answer import answer, names_of
 from chiptrail.queries.assumptions import NOMINAL, RELAXED, UNDERSTATED, Held, Spread, interval, spread, tilted
 from chiptrail.queries.balances import Bounds, balanced
-from chiptrail.queries.baseline import Periods, compares, periods_of, shared_spans
+from chiptrail.queries.baseline import Periods, common_code, periods_of, shared_spans
 from chiptrail.queries.evidence import Evidence, estimated_hubs, evidence, values
 from chiptrail.queries.holdings import Legs, used
 from chiptrail.queries.question import Question, closed_window, latest_covered_year, question_of
@@ -287,8 +287,7 @@ def _unlike(
     deep = rows[rows["code"].str.len().gt(4) & ~rows["code"].str.contains("+", regex=False)]
     covered = now.seen[hub]["in"].products & now.seen[hub]["out"].products
     whole = frozenset(code for code in question.exact or covered if len(code) <= 4)
-    pairs = set(zip(deep["code"], deep["hs_version"], strict=True))
-    if not all(compares(code, version, frozenset(versions), whole) for code, version in pairs):
+    if not all(common_code(code, version, frozenset(versions), whole) for code in set(deep["code"]) for version in versions):
         return "a code does not compare between the HS versions of the two periods"
     return ""
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import pandas as pd
 
-from chiptrail.graphmodel.coverage import DAY, CoverageIndex, Observed, Span
+from chiptrail.graphmodel.coverage import DAY, CoverageIndex, Observed, Span, under
 from chiptrail.graphmodel.errors import NotComparableError, UnknownNameError
 from chiptrail.graphmodel.hs import HS_VERSIONS, comparable_code
 from chiptrail.graphmodel.periods import parse_period, period_text
@@ -125,7 +125,7 @@ def placed(trades: pd.DataFrame, pairs: dict[tuple[str, str], Pair], question: Q
         held = pair.seen["now"].products, pair.seen["before"].products
         if not all(under(code, products) for products in held):
             reasons[i] = OTHER_GOODS
-        elif not compares(code, version, versions[reporter], frozenset(c for c in question.exact or held[0] & held[1] if len(c) <= 4)):
+        elif not common_code(code, version, versions[reporter], frozenset(c for c in question.exact or held[0] & held[1] if len(c) <= 4)):
             reasons[i] = BROKEN
     return trades.assign(left_aside=pd.Series(reasons, index=trades.index, dtype="str"))
 
@@ -160,33 +160,26 @@ def stands(code: str, versions: frozenset[str], whole: frozenset[str] = frozense
     >>> stands("854231", both), stands("854149", both), stands("854149", both, frozenset({"8541"}))
     (True, False, True)
     """
-    return len(versions) < 2 or all(compares(code, version, versions, whole) for version in versions)
+    return len(versions) < 2 or all(common_code(code, version, versions, whole) for version in versions)
 
 
 @lru_cache(maxsize=65_536)
-def under(code: str, products: frozenset[str]) -> bool:
-    """Whether all goods of a code or set are among the products."""
-    wide = tuple(part for product in products for part in product.split("+"))
-    return "*" in products or all(part.startswith(wide) for part in code.split("+"))
-
-
-@lru_cache(maxsize=65_536)
-def compares(code: str, version: str, versions: frozenset[str], whole: frozenset[str] = frozenset()) -> bool:
-    """Whether goods of a code can be told in all the HS versions; `whole` are headings that are summed as a whole.
+def common_code(code: str, version: str, versions: frozenset[str], whole: frozenset[str] = frozenset()) -> str:
+    """The code or set at which goods can be told in all the HS versions, "" if there is none; `whole` are headings summed as a whole.
 
     Examples
     --------
     >>> both = frozenset({"HS2017", "HS2022"})
-    >>> compares("854231", "HS2022", both), compares("854151", "HS2022", both), compares("854151", "HS2022", both, frozenset({"8541"}))
-    (True, False, True)
+    >>> common_code("854231", "HS2022", both), common_code("854149", "HS2022", both), common_code("854151", "HS2022", both)
+    ('854231', '854140', '')
+    >>> common_code("854151", "HS2022", both, frozenset({"8541"}))
+    '8541'
     """
+    wider = [next((heading for heading in whole if part.startswith(heading)), part) for part in code.split("+")]
     try:
-        for part in code.split("+"):
-            wider = [heading for heading in whole if part.startswith(heading)]
-            comparable_code(wider[0] if wider else part, version, versions=versions)
+        return "+".join(comparable_code(same, version, versions=versions) for same in dict.fromkeys(wider))
     except (NotComparableError, UnknownNameError):
-        return False
-    return True
+        return ""
 
 
 def latest_year(network_years: Iterable[int], covered: dict[int, int]) -> tuple[str, str]:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from chiptrail.graphmodel.coverage import CoverageIndex, overlaps
-from chiptrail.graphmodel.hs import HS_VERSIONS, comparable_code
+from chiptrail.graphmodel.hs import HS_VERSIONS
 from chiptrail.graphmodel.network import TradeNetwork
 from chiptrail.graphmodel.periods import period_text
 from chiptrail.graphmodel.products import ProductQuestion, match, product_codes
@@ -20,7 +20,7 @@ from chiptrail.queries.baseline import (
     NEAR_ZERO_USD,
     Pair,
     Periods,
-    compares,
+    common_code,
     latest_year,
     pair_of,
     periods_of,
@@ -232,10 +232,8 @@ def _comparable(code: str, version: str, versions: frozenset[str]) -> tuple[str,
     """The code at which a code compares over the versions, and its version; an empty code where it does not."""
     if len(versions) < 2:
         return code, version
-    if not compares(code, version, versions):
-        return "", version
-    same = comparable_code(code, version, versions=versions)
-    return same, version if same == code[:6] else min(versions, key=HS_VERSIONS.index)
+    same = common_code(code, version, versions)
+    return same, version if same in ("", code[:6]) else min(versions, key=HS_VERSIONS.index)
 
 
 def _row(key: tuple[str, str], found: pd.DataFrame, pair: Pair, periods: Periods) -> dict[str, Any]:

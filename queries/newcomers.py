@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from chiptrail.graphmodel.coverage import DAY, CoverageIndex, Observed
+from chiptrail.graphmodel.coverage import DAY, CoverageIndex, Observed, under
 from chiptrail.graphmodel.errors import UnknownNameError
 from chiptrail.graphmodel.hs import HS_VERSIONS
 from chiptrail.graphmodel.network import TradeNetwork
 from chiptrail.graphmodel.periods import parse_period, period_text
 from chiptrail.queries.answer import answer, names_of
-from chiptrail.queries.baseline import EVERYBODY, WIDE, compares
+from chiptrail.queries.baseline import EVERYBODY, WIDE, common_code
 from chiptrail.queries.growth import unplaced
-from chiptrail.queries.question import question_of, unfit_between
+from chiptrail.queries.question import Question, question_of, unfit_between
 from chiptrail.queries.scope import count_once, scope_notes, shaped, trades_in_scope, value_concept
 
 WHO = ("pair", "seller", "buyer")
@@ -124,7 +124,7 @@ def newcomers(
         sellers = [seller] if seller else sorted(question.origins) if origins is not None else EVERYBODY
         buyers = [buyer] if buyer else sorted(question.destinations) if destinations is not None else EVERYBODY
         seen = _seen(coverage, sellers, buyers, concept, told, question.codes, date)
-        rows.append(row | {"seller_id": seller, "buyer_id": buyer} | _status(found, seen, date, question.exact))
+        rows.append(row | {"seller_id": seller, "buyer_id": buyer} | _status(found, seen, date, question))
     table = _described(pd.DataFrame(rows, columns=list(COLUMNS)), network, concept)
     counted = trades["left_aside"].eq("")
     notes = [note, *scope_notes(network, concept, trades),
@@ -158,17 +158,17 @@ def _seen(
                              first=date - pd.DateOffset(years=YEARS), last=date - DAY)
 
 
-def _status(found: pd.DataFrame, seen: Observed, date: pd.Timestamp, exact: frozenset[str] | None) -> dict[str, str]:
+def _status(found: pd.DataFrame, seen: Observed, date: pd.Timestamp, question: Question) -> dict[str, str]:
     wide = found["left_aside"].eq(WIDE)
     early = found["period_start"].lt(date)
     undated = found["period_start"].isna() | found["period_end"].isna()
     begin = next((a for a, b in seen.spans if b == date - DAY), None)
     days = period_text(begin, date - DAY) if begin is not None else ""
     known = max((v for v in HS_VERSIONS if int(v[2:]) < date.year), default=HS_VERSIONS[0], key=HS_VERSIONS.index)
-    whole = frozenset(code for code in exact or () if len(code) <= 4)
+    whole = frozenset(code for code in question.exact or () if len(code) <= 4)
     new_codes = [
         code for code, version in found.loc[~wide, ["code", "hs_version"]].drop_duplicates().itertuples(index=False)
-        if version and version > known and not compares(code, version, frozenset({version, known}), whole)
+        if version and version > known and not _asked_before(code, common_code(code, version, frozenset({version, known}), whole), question)
     ]
     if undated.any():
         status = "not known: a record has no dates"
@@ -189,6 +189,11 @@ def _status(found: pd.DataFrame, seen: Observed, date: pd.Timestamp, exact: froz
     else:
         status = "newcomer"
     return {"coverage_before": seen.text, "covered_before": days, "status": status}
+
+
+def _asked_before(code: str, before: str, question: Question) -> bool:
+    """Whether the question asks for the goods of a code also at the code under which they stood before."""
+    return bool(before) and (question.codes is None or before == code[:6] or under(before, question.codes))
 
 
 def _described(table: pd.DataFrame, network: TradeNetwork, concept: str) -> pd.DataFrame:

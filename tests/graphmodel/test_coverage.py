@@ -13,10 +13,14 @@ MONTHS = {"resolution": "month"}
 YEARS = {"resolution": "year"}
 
 
-def ask(network, sellers, buyers, since, until, *, concept="dispatched", codes=None):
+def ask(network, sellers, buyers, since, until, *, concept="dispatched", codes=None, exact=None):
+    return seen(network, sellers, buyers, since, until, concept=concept, codes=codes, exact=exact).text
+
+
+def seen(network, sellers, buyers, since, until, *, concept="dispatched", codes=None, exact=None):
     first, last = window(since, until)
-    found = CoverageIndex(network).observed(sellers, buyers, concept=concept, codes=codes and frozenset(codes), first=first, last=last)
-    return found.text
+    codes, exact = (codes and frozenset(codes) for codes in (codes or exact, exact))
+    return CoverageIndex(network).observed(sellers, buyers, concept=concept, codes=codes, exact=exact, first=first, last=last)
 
 
 @pytest.mark.parametrize(
@@ -55,6 +59,40 @@ def test_origin_is_covered_by_the_importer_alone(build):
 def test_some_of_several_pairs(build):
     network = build([("DEU", "KAZ", "8542", "2022", 1.0)], coverage=[("DEU", "KAZ", "8542", "2022"), ("LTU", "KAZ", "8542", "2022")])
     assert ask(network, ["DEU", "LTU", "CYP"], ["KAZ"], "2022", "2022") == "partly: 2 of 3 pairs"
+
+
+BOTH = ["8541", "8542"]
+
+
+def test_goods_covered_on_some_of_the_days_leave_those_on_which_all_are(build):
+    network = build([("KAZ", "RUS", "8542", "2022-01", 1.0)], coverage=[
+        ("KAZ", "RUS", "8541", "2022-01/2022-06", MONTHS), ("KAZ", "RUS", "8542", "2022", MONTHS)])
+    both = seen(network, ["KAZ"], ["RUS"], "2022", "2022", exact=BOTH)
+    assert both.text == "partly: only 2022-01/2022-06"
+    assert both.all_goods
+    assert ask(network, ["KAZ"], ["RUS"], "2022", "2022", exact=["8542"]) == "covered"
+    assert ask(network, ["KAZ"], ["RUS"], "2022-02", "2022-03", exact=BOTH) == "covered"
+    assert ask(network, ["KAZ"], ["RUS"], "2022", "2022", exact=["8471", *BOTH]) == "partly: only 2022-01/2022-06; only goods 8541 8542"
+
+
+def test_goods_never_covered_on_the_same_days(build):
+    network = build([("KAZ", "RUS", "8542", "2022-01", 1.0)], coverage=[
+        ("KAZ", "RUS", "8541", "2022-01/2022-06", MONTHS), ("KAZ", "RUS", "8542", "2022-07/2022-12", MONTHS)])
+    found = seen(network, ["KAZ"], ["RUS"], "2022", "2022", exact=BOTH)
+    assert not found.all_goods
+    assert found.text == "partly: goods 8541 8542 not on the same days"
+
+
+def test_codes_that_another_hs_version_replaced_take_no_days_away(build):
+    network = build([("KAZ", "RUS", "854140", "2021-01", 1.0)], coverage=[
+        ("KAZ", "RUS", "854140 854231", "2021", MONTHS), ("KAZ", "RUS", "854141 854231", "2022", MONTHS)])
+    assert ask(network, ["KAZ"], ["RUS"], "2021", "2022", exact=["854140", "854141", "854231"]) == "covered"
+
+
+def test_goods_covered_by_either_side_on_the_same_days_are_all_covered(build):
+    network = build([("KAZ", "RUS", "8542", "2022-01", 1.0)], coverage=[
+        ("KAZ", "RUS", "8541", "2022", MONTHS), ("RUS", "KAZ", "8542", "2022", {"flow": "import", "partner_concept": "consignment"})])
+    assert ask(network, ["KAZ"], ["RUS"], "2022", "2022", exact=BOTH) == "covered"
 
 
 def test_firms_are_covered_where_their_country_reports(build):

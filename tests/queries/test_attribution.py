@@ -396,13 +396,14 @@ def test_years_told_of_other_partners_do_not_compare(build):
     assert row["status"].endswith("not compared: the two periods do not cover the same partners and goods")
 
 
-def test_years_told_in_other_hs_versions_do_not_compare(build):
+@pytest.mark.parametrize(("old", "new"), [("854150", "854151"), ("854140", "854149")])
+def test_years_told_in_other_hs_versions_do_not_compare(build, old, new):
     rows = []
-    for year, code, version in (("2021", "854150", "HS2017"), ("2022", "854151", "HS2022")):
+    for year, code, version in (("2021", old, "HS2017"), ("2022", new, "HS2022")):
         for row in [*imports("TUR", ("USA", 10.0), ("CHN", 90.0), code=code, year=year), ("TUR", "RUS", code, year, 50.0, {})]:
             rows.append((*row[:-1], row[-1] | {"hs_version": version}))
     coverage = [("TUR", "*", "8541", "2021/2022", more) for more in (BY_ORIGIN, {})]
-    row = ask(build, rows, coverage, **TWO_YEARS, products=["854151"]).loc["TUR"]
+    row = ask(build, rows, coverage, **TWO_YEARS, products=[new]).loc["TUR"]
     assert np.isnan(row["change_usd"])
     assert "does not compare between the HS versions" in row["status"]
     whole = ask(build, rows, coverage, **TWO_YEARS, products=["8541"]).loc["TUR"]

@@ -56,6 +56,13 @@ def test_goods_that_had_no_code_before_make_no_newcomer(build, code, status):
     assert ct.newcomers(network, since="2022", concept="dispatched")["status"].tolist() == [status]
 
 
+@pytest.mark.parametrize(("products", "status"), [
+    ("854149", "not known: 854149 did not stand in HS2017"), (["854140", "854149"], "newcomer"), ("8541", "newcomer"), (None, "newcomer")])
+def test_goods_are_new_only_if_their_earlier_code_was_asked_for_too(build, products, status):
+    network = build([("XAA", "RUS", "854149", "2022-06", 5.0, DETAIL)], coverage=[("XAA", "RUS", "8541 8542", "2020/2022")])
+    assert ct.newcomers(network, since="2022", products=products, concept="dispatched")["status"].tolist() == [status]
+
+
 def wide(build, *rows):
     network = build([("XAA", "RUS", code, period, 5.0) for code, period in rows], coverage=[("XAA", "*", "8542", "2020/2022")])
     return ct.newcomers(network, since="2022", products="854231", concept="dispatched")
