@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from chiptrail.graphmodel.countries import GROUPS
+from chiptrail.graphmodel.hs import held_elsewhere
 from chiptrail.graphmodel.periods import period_text
 
 if TYPE_CHECKING:
     from chiptrail.graphmodel.network import TradeNetwork
 
 DAY = pd.Timedelta(days=1)
+HS2022_BEGINS = pd.Timestamp("2022-01-01")
+"""First day of the HS version of 2022; some reporters changed over later."""
 Span = tuple[pd.Timestamp, pd.Timestamp]
 
 
@@ -92,26 +95,23 @@ class CoverageIndex:
         found = [rows for s, b in pairs if (rows := self._matching(s, b, concept, codes, first, last))]
         if not found:
             return NOTHING
-        days = [_days(rows, exact, first, last) for rows in found]
+        days = [_days(rows, codes, exact, first, last) for rows in found]
         per_pair = [spans for spans, _ in days]
         spans = tuple(_merge([span for spans in per_pair for span in spans]))
         products = frozenset().union(*(row["product_set"] for rows in found for row in rows))
         complete = all(row["complete"] for rows in found for row in rows)
-        all_goods = all(whole for _, whole in days)
+        lacking = sorted({reason for _, reason in days} - {""})
         gaps = []
         if first is not None and last is not None and any(s != [(first, last)] for s in per_pair):
             gaps.append("only " + ", ".join(period_text(*span) for span in spans))
         asked = len(_without_blocs([s for s, _ in pairs])) * len(_without_blocs([b for _, b in pairs]))
         if len(found) < asked:
             gaps.append(f"{len(found)} of {asked} pairs")
-        if not all_goods:
-            goods = " ".join(sorted(products))
-            short = any(not under(code, products) for code in exact or ())
-            gaps.append(f"only goods {goods}" if short else f"goods {goods} not on the same days")
+        gaps.extend([f"only goods {' '.join(sorted(products))}"] if any(r.startswith("only goods") for r in lacking) else lacking)
         if not complete:
             gaps.append("may miss rows")
         status = "partly" if gaps else "covered"
-        return Observed(status, spans, products, all_goods, complete, f"{status}: {'; '.join(gaps)}" if gaps else status)
+        return Observed(status, spans, products, not lacking, complete, f"{status}: {'; '.join(gaps)}" if gaps else status)
 
     def _matching(
         self, seller: str, buyer: str, concept: str, codes: frozenset[str] | None, first: pd.Timestamp | None,
@@ -149,25 +149,60 @@ def _without_blocs(names: Iterable[str]) -> set[str]:
     return {name for name in chosen if not chosen & (set(GROUPS.get(name, ())) - {name})}
 
 
-def _days(rows: list[dict], exact: frozenset[str] | None, first: pd.Timestamp | None, last: pd.Timestamp | None) -> tuple[list[Span], bool]:
-    """The days on which rows cover a pair, and whether they cover all goods asked for on them.
+def _days(
+    rows: list[dict], codes: frozenset[str] | None, exact: frozenset[str] | None, first: pd.Timestamp | None, last: pd.Timestamp | None
+) -> tuple[list[Span], str]:
+    """The days on which rows cover a pair, and why not all goods asked for are covered on them; empty if they are.
 
-    Where headings are covered on other days than others, the days on which all of them are; if there are none, all days, and the goods
-    are covered in part only. Codes within a heading may begin and end with an HS version, so they take no days away.
+    Where headings are covered on other days than others, the days on which all of them are; if there are none, all days. Codes within
+    a heading take no days away, since another HS version may have replaced them, unless that is known of a code and the other is not
+    asked for.
     """
     seen = [(row["product_set"], span) for row in rows if (span := _inside(row, first, last))]
     every = _merge([span for _, span in seen])
     if exact is None:
-        return every, True
-    headings: dict[str, set[Span]] = {}
-    for code in exact:
-        headings.setdefault(code[:4], set()).update(span for products, span in seen if under(code, products))
-    days = [_merge(list(spans)) for spans in headings.values() if spans]
+        return every, ""
+    groups = _groups(codes or exact, exact)
+    told: dict[str, set[Span]] = {name: set() for name in groups.values()}
+    for covered, (start, end) in seen:
+        for name, begins, ends in _told(covered, codes or exact, exact):
+            if max(start, begins) <= min(end, ends):
+                told[name].add((max(start, begins), min(end, ends)))
+    days = [_merge(list(spans)) for spans in {frozenset(spans) for spans in told.values()} if spans]
     common = days[0] if days else []
     for other in days[1:]:
         common = [(max(a, c), min(b, d)) for a, b in common for c, d in other if max(a, c) <= min(b, d)]
     products = frozenset().union(*(products for products, _ in seen))
-    return common or every, bool(common) and all(under(code, products) for code in exact)
+    elsewhere = sorted(code for code, name in groups.items() if not told[name])
+    if not all(under(code, products) for code in exact):
+        return common or every, f"only goods {' '.join(sorted(products))}"
+    if elsewhere:
+        return common or every, f"goods of {' '.join(elsewhere[:3])} stood under other codes"
+    return common or every, "" if common else f"goods {' '.join(sorted(products))} not on the same days"
+
+
+@lru_cache(maxsize=4096)
+def _groups(codes: frozenset[str], exact: frozenset[str]) -> dict[str, str]:
+    """For each code its heading, or the code itself if its goods stood under codes of the other HS version that are not asked for."""
+    return {code: code if _away(code, codes) else code[:4] for code in exact}
+
+
+@lru_cache(maxsize=4096)
+def _away(code: str, codes: frozenset[str]) -> frozenset[str]:
+    """The HS versions in which the goods of a code stood under others, which are not all among the codes."""
+    return frozenset(version for version, held in held_elsewhere(code).items() if not held or not all(under(c, codes) for c in held))
+
+
+@lru_cache(maxsize=4096)
+def _told(covered: frozenset[str], codes: frozenset[str], exact: frozenset[str]) -> frozenset[tuple[str, pd.Timestamp, pd.Timestamp]]:
+    """The groups of codes of which covered products hold one, with the first and last day on which it can be told."""
+    found = set()
+    for code, name in _groups(codes, exact).items():
+        if under(code, covered):
+            away = frozenset() if code in covered else _away(code, codes)
+            found.add((name, HS2022_BEGINS if "HS2017" in away else pd.Timestamp.min,
+                       HS2022_BEGINS - DAY if "HS2022" in away else pd.Timestamp.max))
+    return frozenset(found)
 
 
 def overlaps(covered: frozenset[str], codes: frozenset[str]) -> bool:

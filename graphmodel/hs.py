@@ -126,6 +126,26 @@ hs-nomenclature-2022-edition/correlation-tables-hs-2017-2022.aspx
     return code
 
 
+@cache
+def held_elsewhere(code: str) -> dict[str, frozenset[str]]:
+    """The codes under which the goods of a code or heading stood, for each HS version in which it did not exist.
+
+    Known are HS2017 and HS2022 and the codes of the bundled product lists and their neighbours; of others nothing is said.
+
+    Examples
+    --------
+    >>> held_elsewhere("854149"), held_elsewhere("854231")
+    ({'HS2017': frozenset({'854140'})}, {})
+    """
+    table, code = _bundled(), code[:6]
+    found = {}
+    for here, version, there in (("new_code", "old_version", "old_code"), ("old_code", "new_version", "new_code")):
+        rows = table[table[here].str.startswith(code)]
+        if len(rows) and not table[there].str.startswith(code).any():
+            found[str(rows[version].iloc[0])] = frozenset(rows[there]) - {""}
+    return found
+
+
 def read_concordance(path: str | Path) -> pd.DataFrame:
     """Concordance of HS versions: old_version, old_code, new_version, new_code (text, six digits), relation.
 

@@ -89,8 +89,8 @@ def mirror_gaps(
     gap = X - M / (1 + m), with X the exporter's report, M the importer's and m the margin. The estimate of 1 + m is exp of the median of
     ln(M / X) over pairs within a factor of two of each other, its interval from 0 to the upper quartile, at least 6 %, both held
     within 0 to 20 %. Where the lower quartile is below 0, m is not identified and lies between 0 and 20 %; with fewer than ten pairs, or
-    a median that is not above 0 either, it is taken as 6 %, the rate that the IMF uses in its Direction of Trade Statistics (Marini,
-    Dippelsman and Stanger 2018, IMF Working Paper 18/16), between 0 and 20 %. Where both values have the same terms, m is 0.
+    a median that is not above 0 either, it is taken as 6 %, the factor of 1.06 of the IMF's Direction of Trade Statistics (Yearbook 2017),
+    between 0 and 20 %. Where both values have the same terms, m is 0.
 
     Statuses. `lag`: a gap followed by an opposite one that cancels it to a fifth (goods sent in December that arrive in January).
     `partial period`: a side reported only some months, or far fewer rows or partners than in its other periods, or its first or last

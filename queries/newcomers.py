@@ -8,7 +8,7 @@ import pandas as pd
 
 from chiptrail.graphmodel.coverage import DAY, CoverageIndex, Observed, under
 from chiptrail.graphmodel.errors import UnknownNameError
-from chiptrail.graphmodel.hs import HS_VERSIONS
+from chiptrail.graphmodel.hs import HS_VERSIONS, held_elsewhere
 from chiptrail.graphmodel.network import TradeNetwork
 from chiptrail.graphmodel.periods import parse_period, period_text
 from chiptrail.queries.answer import answer, names_of
@@ -154,7 +154,8 @@ def _seen(
 ) -> Observed:
     """What the data cover of the years before the date, of the goods asked for, or else of those traded."""
     own = frozenset(part for code in found["code"] for part in code.split("+")) - {""}
-    return coverage.observed(sellers, buyers, concept=concept, codes=codes or own or None, exact=own or None,
+    wide = own.union(*(held for code in own for held in held_elsewhere(code).values()))
+    return coverage.observed(sellers, buyers, concept=concept, codes=codes or wide or None, exact=own or None,
                              first=date - pd.DateOffset(years=YEARS), last=date - DAY)
 
 

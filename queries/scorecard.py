@@ -39,7 +39,7 @@ class Claim:
     """A published result: from which published figures it follows, how it is recomputed, and when ours agrees with it.
 
     `agrees` takes the published value and ours; None where they measure different things, so that neither contradicts the other.
-    `kind` is that of a result that agrees.
+    `kind` is that of a result that agrees; `needs` says which data to give where they are not at hand, instead of the `reason`.
     """
 
     figure: str
@@ -52,6 +52,7 @@ class Claim:
     publisher: str = ""
     quoted: tuple[Row, ...] = ()
     kind: str = "recomputed from records"
+    needs: str = ""
 
 
 def _within(tolerance: float) -> Callable[[float, float], bool]:
@@ -97,21 +98,23 @@ _COMTRADE = "subheadings cannot exceed their heading in the same statistic; the 
 _UNION = {"KGZ": "Kyrgyzstan", "KAZ": "Kazakhstan", "ARM": "Armenia", "UZB": "Uzbekistan"}
 _ASSUMED = "that the importer's partners are by consignment is not stated"
 _ANNUAL = f"calendar year, no margin; the publication's period runs from February to February; {_ASSUMED}"
+_TOTALS = "needs exports of the Union and imports from it, both in total: give the folder that holds mirror_totals/ (`--data`)"
 _GHOST = f"no margin, interval at 0 to 20%; {_ASSUMED}"
 
 CLAIMS = (
     *(Claim(f"share of EU exports to {_UNION[c]} not recorded there, {year}", _both(c, year), _missing, "percent",
-            share_missing(c, year), _within(0.5), _GHOST)
+            share_missing(c, year), _within(0.5), _GHOST, needs=_TOTALS)
       for c, years in (("KGZ", ("2021", "2022", "2023")), ("KAZ", ("2021", "2022", "2023")), ("ARM", ("2021", "2022", "2023")),
                        ("UZB", ("2022",))) for year in years),
     Claim("share of additional EU exports to Kazakhstan and Kyrgyzstan in 2022 and 2023 not recorded there",
           (("EU27", "KAZ+KGZ", "total_goods", "2022/2023", "share"),), _itself, "percent", missing_of_additional("KAZ", "KGZ"),
-          _within(0.5), _ASSUMED),
+          _within(0.5), _ASSUMED, needs=_TOTALS),
     Claim("share of additional exports to Armenia, Kazakhstan and Kyrgyzstan that did not arrive (around half)",
           (("EU27+GBR", "ARM+KAZ+KGZ", "total_goods", "2022/2023", "share"),), _itself, "percent", missing_of_additional("KAZ", "KGZ"),
-          _within(10), f"ours without the United Kingdom, and without Armenia, whose 2023 is a partial year; {_ASSUMED}"),
+          _within(10), f"ours without the United Kingdom, and without Armenia, whose 2023 is a partial year; {_ASSUMED}",
+          needs=_TOTALS),
     Claim("EU exports to Kazakhstan less Kazakh imports, first year of war", (("EU27", "KAZ", "total_goods", "2022-02/2023-02", "export"),),
-          _itself, "USD", gap("KAZ", "2022"), _nearly(0.1), _ANNUAL),
+          _itself, "USD", gap("KAZ", "2022"), _nearly(0.1), _ANNUAL, needs=_TOTALS),
     Claim("Armenian chips to Russia, 2022 as a multiple of 2021 (at least)", _to_russia("ARM", "hs8542", "2021", "2022"), _ratio, "times",
           growth("ARM", "2021", "2022"), _at_least, "2021 is published as less than 2,000 USD"),
     Claim("Chinese chips to Russia, 2022 as a multiple of 2021", _to_russia("CHN", "hs8542", "2021", "2022"), _ratio, "times",
@@ -223,7 +226,7 @@ def _row(claim: Claim, figures: pd.DataFrame, data: AtHand) -> dict[str, Any] | 
         return row | {"ours": ours, "difference": ours - published, "kind": "quoted"}
     result = claim.recompute(data)
     if result is None:
-        return row | {"kind": "data not at hand"}
+        return row | {"kind": "data not at hand", "reason": claim.needs or claim.reason}
     if result.refused:
         return row | {"kind": "refused", "reason": result.refused}
     holds = claim.agrees is None or claim.agrees(published, result.value)

@@ -84,9 +84,34 @@ def test_goods_never_covered_on_the_same_days(build):
 
 
 def test_codes_that_another_hs_version_replaced_take_no_days_away(build):
+    old, new = ["854140"], ["854141", "854142", "854143", "854149"]
     network = build([("KAZ", "RUS", "854140", "2021-01", 1.0)], coverage=[
-        ("KAZ", "RUS", "854140 854231", "2021", MONTHS), ("KAZ", "RUS", "854141 854231", "2022", MONTHS)])
-    assert ask(network, ["KAZ"], ["RUS"], "2021", "2022", exact=["854140", "854141", "854231"]) == "covered"
+        ("KAZ", "RUS", " ".join([*old, "854231"]), "2021", MONTHS), ("KAZ", "RUS", " ".join([*new, "854231"]), "2022", MONTHS)])
+    assert ask(network, ["KAZ"], ["RUS"], "2021", "2022", exact=[*old, *new, "854231"]) == "covered"
+    assert ask(network, ["KAZ"], ["RUS"], "2021", "2022", exact=[*old, *new[:2]]).endswith("not on the same days"), "854149 is not asked"
+    assert ask(network, ["KAZ"], ["RUS"], "2021", "2022", exact=["854231"]) == "covered"
+
+
+@pytest.mark.parametrize(("code", "period", "text"), [
+    ("8806", "2021", "partly: goods of 8806 stood under other codes"), ("8806", "2022", "covered"),
+    ("8806", "2021/2022", "partly: only 2022"),
+    ("854149", "2021", "partly: goods of 854149 stood under other codes"), ("854149", "2022", "covered"),
+    ("854140", "2021", "covered"), ("854140", "2022", "partly: goods of 854140 stood under other codes"),
+    ("8541", "2021/2022", "covered"), ("854231", "2021/2022", "covered"), ("999999", "2021/2022", "covered")])
+def test_goods_of_a_code_are_not_told_where_it_did_not_exist(build, code, period, text):
+    network = build([("KAZ", "RUS", "8542", "2022", 1.0)], coverage=[("KAZ", "*", "*", "2020/2023")])
+    since, _, until = period.partition("/")
+    assert ask(network, ["KAZ"], ["RUS"], since, until or since, exact=[code]) == text
+
+
+def test_a_source_that_lists_an_old_code_tells_it(build):
+    network = build([("KAZ", "RUS", "8542", "2022", 1.0)], coverage=[("KAZ", "*", "854140", "2020/2023")])
+    assert ask(network, ["KAZ"], ["RUS"], "2022", "2022", exact=["854140"]) == "covered"
+
+
+def test_predecessors_that_the_question_accepts_tell_the_goods(build):
+    network = build([("KAZ", "RUS", "8542", "2022", 1.0)], coverage=[("KAZ", "*", "*", "2020/2023")])
+    assert ask(network, ["KAZ"], ["RUS"], "2021", "2022", codes=["854149", "854140"], exact=["854149"]) == "covered"
 
 
 def test_goods_covered_by_either_side_on_the_same_days_are_all_covered(build):

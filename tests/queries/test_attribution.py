@@ -405,6 +405,10 @@ def test_years_told_in_other_hs_versions_do_not_compare(build, old, new):
     coverage = [("TUR", "*", "8541", "2021/2022", more) for more in (BY_ORIGIN, {})]
     row = ask(build, rows, coverage, **TWO_YEARS, products=[new]).loc["TUR"]
     assert np.isnan(row["change_usd"])
+    assert "no estimate for the earlier period" in row["status"]
+    listed = [("TUR", "*", f"{old} {new}", "2021/2022", more) for more in (BY_ORIGIN, {})]
+    row = ask(build, rows, listed, **TWO_YEARS, products=[new]).loc["TUR"]
+    assert np.isnan(row["change_usd"])
     assert "does not compare between the HS versions" in row["status"]
     whole = ask(build, rows, coverage, **TWO_YEARS, products=["8541"]).loc["TUR"]
     assert whole["change_usd"] == 0

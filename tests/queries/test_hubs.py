@@ -356,3 +356,16 @@ def test_before_is_not_zero_where_it_is_told_by_the_year_only(build):
     assert row["inflow_usd"] == 3.0
     assert pd.isna(row["inflow_before_usd"])
     assert pd.isna(row["inflow_change"])
+
+
+@pytest.mark.parametrize(("products", "code"), [("drones", "8806"), ("880621", "880621")])
+def test_goods_that_had_no_code_before_are_no_zero_then(build, products, code):
+    rows = [(seller, buyer, told, year, 100.0, {"hs_version": version}) for seller, buyer in (("USA", "TUR"), ("TUR", "RUS"))
+            for told, year, version in (("880211", "2021", "HS2017"), ("880621", "2022", "HS2022"))]
+    network = build(rows, coverage=[("USA", "*", "*", "2021/2022"), ("TUR", "*", "*", "2021/2022")])
+    asked = {"products": products, "concept": "dispatched", "since": "2022", "until": "2022", "against": "2021"}
+    hubs = transit_hubs(network, origins=["USA"], destinations=["RUS"], **asked)
+    row = hubs.set_index("hub_id").loc["TUR"]
+    assert (row["inflow_usd"], row["inflow_coverage"]) == (100.0, "covered")
+    assert row["inflow_before_coverage"] == f"partly: goods of {code} stood under other codes"
+    assert row[["inflow_before_usd", "outflow_before_usd", "throughput_max_before_usd"]].isna().all()

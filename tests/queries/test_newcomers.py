@@ -50,14 +50,17 @@ def test_incomplete_coverage_makes_nobody_a_newcomer(build):
         "not known: the year before is covered partly: may miss rows"]
 
 
-@pytest.mark.parametrize(("code", "status"), [("854151", "not known: 854151 did not stand in HS2017"), ("854231", "newcomer")])
-def test_goods_that_had_no_code_before_make_no_newcomer(build, code, status):
-    network = build([("XAA", "RUS", code, "2022-06", 5.0, DETAIL)], coverage=[("XAA", "RUS", "8541 8542", "2020/2022")])
+@pytest.mark.parametrize(("code", "covered", "status"), [
+    ("854151", "8541", "not known: 854151 did not stand in HS2017"), ("854151", "854151", "not known: 854151 did not stand in HS2017"),
+    ("854231", "8542", "newcomer")])
+def test_goods_that_had_no_code_before_make_no_newcomer(build, code, covered, status):
+    network = build([("XAA", "RUS", code, "2022-06", 5.0, DETAIL)], coverage=[("XAA", "RUS", covered, "2020/2022")])
     assert ct.newcomers(network, since="2022", concept="dispatched")["status"].tolist() == [status]
 
 
 @pytest.mark.parametrize(("products", "status"), [
-    ("854149", "not known: 854149 did not stand in HS2017"), (["854140", "854149"], "newcomer"), ("8541", "newcomer"), (None, "newcomer")])
+    ("854149", "not known: the year before is covered partly: goods of 854149 stood under other codes"),
+    (["854140", "854149"], "newcomer"), ("8541", "newcomer"), (None, "newcomer")])
 def test_goods_are_new_only_if_their_earlier_code_was_asked_for_too(build, products, status):
     network = build([("XAA", "RUS", "854149", "2022-06", 5.0, DETAIL)], coverage=[("XAA", "RUS", "8541 8542", "2020/2022")])
     assert ct.newcomers(network, since="2022", products=products, concept="dispatched")["status"].tolist() == [status]

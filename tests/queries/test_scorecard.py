@@ -200,7 +200,9 @@ def test_a_file_that_stands_there_twice_counts_once(full, folder, tmp_path):
 def test_one_file_is_not_enough(folder):
     network = load_mirror_totals(folder / "national_data_converted" / "kyrgyz_import_yearly.csv")
     table = scorecard(published_figures(), {"totals": network})
-    assert set(table.loc[table["figure"].str.contains("not recorded there"), "kind"]) == {"data not at hand"}
+    ghost = table[table["figure"].str.contains("not recorded there")]
+    assert set(ghost["kind"]) == {"data not at hand"}
+    assert ghost["reason"].str.contains("give the folder that holds mirror_totals/").all()
 
 
 def test_a_wrong_number_would_be_contradicted(monkeypatch):

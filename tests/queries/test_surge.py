@@ -253,13 +253,12 @@ def test_code_that_did_not_stand_before_was_not_zero_before(build, old):
     assert row[["exports_before_usd", "exports_change_usd", "surge_ratio"]].isna().all()
 
 
-@pytest.mark.parametrize(("code", "old"), [("854231", "HS2017"), ("8541", "HS2017"), ("854151", "HS2022")])
-def test_code_that_stood_before_was_zero_before(build, code, old):
-    """The third reporter told its other goods in HS2022 before too."""
-    network = build([("XAA", "KAZ", "854110", "2021", 1.0, {"hs_version": old}),
-                     ("XAA", "RUS", code, "2022", 70_000.0, {"hs_version": "HS2022"})],
-                    coverage=[("XAA", "*", "8541 8542", "2021/2022")])
-    row = of(ct.surge(network, **(SINGLE | {"products": code})))
+@pytest.mark.parametrize(("code", "old", "year"), [("854231", "HS2017", 2022), ("8541", "HS2017", 2022), ("854151", "HS2022", 2023)])
+def test_code_that_stood_before_was_zero_before(build, code, old, year):
+    network = build([("XAA", "KAZ", "854110", str(year - 1), 1.0, {"hs_version": old}),
+                     ("XAA", "RUS", code, str(year), 70_000.0, {"hs_version": "HS2022"})],
+                    coverage=[("XAA", "*", "8541 8542", "2021/2023")])
+    row = of(ct.surge(network, **(SINGLE | {"products": code, "since": str(year), "until": str(year)})))
     assert (row["exports_before_usd"], row["exports_change_usd"]) == (0, 70_000)
 
 
