@@ -50,7 +50,8 @@ def evidence(
         told = pd.concat([table.assign(period=_text(table)) for table in tables])
         told["place"] = told["hub_id"].map({hub: i for i, hub in enumerate(ranked)})
         told = told.sort_values(["place", "period"], kind="stable")
-        found["attributed"] = told.to_dict("records")
+        came = told["inflow_origin_usd"] / told["inflow_usd"].where(told["inflow_usd"].gt(0))
+        found["attributed"] = told.assign(came=came).to_dict("records")
         found["attribution_notes"] = tables[0].attrs["notes"]
     if _BLOC not in ask["origins"]:
         own = {**ask, "origins": [_BLOC]}

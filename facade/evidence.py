@@ -48,13 +48,13 @@ def attribution(
     import chiptrail as ct
     from chiptrail import show
 
-    columns = {"hub": "hub", "inflow_usd": "in, USD", "share_of_origin": "of it the origins'", "outflow_usd": "out, USD",
+    columns = {"hub": "hub", "inflow_usd": "in, USD", "share_of_origin": "the origins' part of all it holds", "outflow_usd": "out, USD",
                "onward_usd": "by way of others", "usd_attributed": "attributed", "usd_low": "low", "usd_high": "high",
                "usd_least": "at least", "usd_most": "at most", "status": "status"}
     if against:
-        columns = {"hub": "hub", "share_of_origin": "the origins' part", "outflow_usd": "out, USD", "usd_direct": "of it the origins'",
-                   "usd_direct_before": "before", "change_usd": "added", "change_low_usd": "low", "change_high_usd": "high",
-                   "status": "status"}
+        columns = {"hub": "hub", "share_of_origin": "the origins' part of all it holds", "outflow_usd": "out, USD",
+                   "usd_direct": "of it the origins'", "usd_direct_before": "before", "change_usd": "added",
+                   "change_low_usd": "low", "change_high_usd": "high", "status": "status"}
     answer(lambda: ct.attribution(
         open_network(network), origins=names(origins), destinations=names(destinations), concept=value(concept),
         products=chosen(products), since=since, until=until, against=against, hubs=names(hubs) if hubs else None),

@@ -383,12 +383,12 @@ def _notes(table: pd.DataFrame) -> list[str]:
     most, free = float(table["usd_most"].max()), int((table["usd_least"].le(0) & table["usd_most"].gt(0)).sum())
     others = table["onward_usd"].gt(0) & estimated
     return [
-        f"for {int(others.sum())} hubs usd_attributed also counts goods that they send to others and that mixing carries on to the "
-        "destinations (onward_usd)" if others.any() else "",
+        "where a hub sends goods to others and mixing carries them on to the destinations (onward_usd), usd_attributed counts them too: "
+        f"{int(others.sum())} of {len(table)} hubs" if others.any() else "",
         f"usd_low and usd_high hold {NOMINAL:.0%} of draws over stated assumptions, usd_least and usd_most what the balances allow",
-        f"for {differ} hubs the legs are told in different codes (see inflow_products and outflow_products): the composition is that "
-        "of the wider goods, and need not be that of what was sent on" if differ else "",
+        f"the legs of {differ} of {len(table)} hubs are told in different codes (see inflow_products and outflow_products): the "
+        "composition is that of the wider goods, and need not be that of what was sent on" if differ else "",
         f"{int((~estimated).sum())} of {len(table)} hubs have bounds and no estimate" if not estimated.all() else "",
-        f"for {free} hubs the balances allow anything from nothing to usd_most" if free and most > 0 else "",
+        f"the balances allow anything from nothing to usd_most for {free} of {len(table)} hubs" if free and most > 0 else "",
         "goods that pass two hubs count at both, so the rows do not add up" if len(table) > 1 else "",
     ]

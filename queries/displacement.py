@@ -170,8 +170,8 @@ def _asked(hub: str | None, since: str | None, event: Mapping[str, Any] | pd.Ser
     if event is not None:
         if event.get("kind") == TRANSIT:
             raise NotComparableError(
-                f"the event {event.get('title', '')!r} ({event.get('date', '')}) blocks customs transit; goods in transit are in no "
-                f"record of the hub's exports, so these cannot show its effect; ask about an event that ends exports, such as a ban")
+                f"the event {event.get('title', '')!r} ({event.get('date', '')}) is about customs transit; goods in transit are "
+                "in no record of the hub's exports, so these cannot show its effect; ask about an event that ends exports, such as a ban")
         hub, since = hub or str(event.get("hub") or ""), since or str(event.get("date") or "")
     if not hub or not since:
         raise InputError("displacement needs a hub and a date: give hub='KAZ' and since='2023-10', or an event that has both")

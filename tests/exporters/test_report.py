@@ -148,6 +148,9 @@ def test_estimates_stand_with_their_intervals(page):
     assert kazakhstan[6].startswith("888 k (")
     assert kazakhstan[7] == "0 to 4.27 m"
     assert kazakhstan[8].startswith("8541+8542 in, 8542 out; estimated")
+    taiwan = next(row for row in rows_of(part) if row[:2] == ["Taiwan", "2022"])
+    assert taiwan[3] == "5.3 bn (7.0 %)", "of what came in, as above, though it held more"
+    assert "out; 3.0 % of all it holds; estimated; more went out" in taiwan[8]
     told = text_of(part)
     assert re.search(r"Added since 2021.*Kazakhstan 875 k \(.* to .*\)", told)
     assert [row[:4] for row in rows_of(part) if row and row[0].startswith("Kazakhstan bans")] == [
