@@ -145,10 +145,14 @@ def versions_of(trades: pd.DataFrame, spans: Iterable[Span]) -> dict[str, frozen
     for first, last in spans:
         inside = deep["period_start"].le(last) & deep["period_end"].ge(first)
         told = deep[inside].groupby("reported_by")["hs_version"].agg(set).to_dict()
-        in_force = {max((v for v in HS_VERSIONS if int(v[2:]) <= first.year), default=HS_VERSIONS[0], key=HS_VERSIONS.index)}
         for reporter, versions in found.items():
-            versions |= told.get(reporter, in_force)
+            versions |= told.get(reporter, {in_force(first)})
     return {reporter: frozenset(versions) for reporter, versions in found.items()}
+
+
+def in_force(day: pd.Timestamp) -> str:
+    """The HS version in force on a day; some reporters change over later."""
+    return max((version for version in HS_VERSIONS if int(version[2:]) <= day.year), default=HS_VERSIONS[0], key=HS_VERSIONS.index)
 
 
 def stands(code: str, versions: frozenset[str], whole: frozenset[str] = frozenset()) -> bool:

@@ -8,11 +8,11 @@ import networkx as nx
 import numpy as np
 import pandas as pd
 
-from chiptrail.graphmodel.coverage import NOTHING, CoverageIndex, Observed, Span
+from chiptrail.graphmodel.coverage import NOTHING, CoverageIndex, Observed, Span, overlaps, under
 from chiptrail.graphmodel.network import TradeNetwork
 from chiptrail.graphmodel.periods import period_text, window
 from chiptrail.queries.answer import MEANING, answer, coarse_note, concept_or_default, names_of
-from chiptrail.queries.baseline import Periods, periods_of, shared_spans
+from chiptrail.queries.baseline import Periods, in_force, periods_of, shared_spans, stands
 from chiptrail.queries.between import betweenness, pairs_between, share_of_routes
 from chiptrail.queries.question import Question, closed_window, latest_covered_year, observed_leg, question_of, shared_years, unfit_between
 from chiptrail.queries.throughflow import SIDES, Leg, breaks_of, counted, legs_by_hub, told
@@ -66,7 +66,8 @@ def transit_hubs(
         `rank` (missing where not ranked), `hub_id`, `hub`, `kind`, `country`, `concept`; `inflow_usd`, `outflow_usd`,
         `throughput_max_usd` (USD; what is recorded of a leg also where its coverage is not known; the bound only where both are
         covered and every record has a value), the same for the earlier period (`*_before_usd`, over the months that the data cover
-        in both), `inflow_change`, `outflow_change` (ratio now / before over those months and the codes told in both);
+        in both), `inflow_change`, `outflow_change` (ratio now / before over those months and the goods that compare: codes told in
+        both, headings asked for, and codes of which a missing row means zero);
         `inflow_original`, `inflow_original_before`, `inflow_currency` (the inflow in its own currency, if it has one);
         `share_of_routes` (0-1, of all routes of two or three legs), `betweenness` (0-1, mean share of the shortest routes between
         an origin and a destination; missing where finding it would take minutes, which a note then says);
@@ -165,7 +166,8 @@ def _shares(trades: pd.DataFrame, network: TradeNetwork, question: Question) -> 
 
 
 class _Past:
-    """A hub's legs in the earlier period, and the days of both periods that compare: those that the data cover in both."""
+    """A hub's legs in the earlier period, and what compares: the days that the data cover in both periods (`now_spans`), headings asked
+    for (`whole`), HS versions then and now (`versions`), and whether a missing row of covered goods is a zero in both (`zero`)."""
 
     def __init__(
         self, legs: list[Leg], hub: str, coverage: CoverageIndex, question: Question, periods: Periods | None, seen: dict[str, Observed],
@@ -173,11 +175,16 @@ class _Past:
         self.seen = dict.fromkeys(SIDES, NOTHING)
         self.now_spans: dict[str, tuple[Span, ...]] = {"in": (), "out": ()}
         self.legs: list[Leg] = []
+        self.whole = frozenset(code for code in question.exact or () if len(code) == 4)
+        self.zero = dict.fromkeys(SIDES, False)
+        self.versions: frozenset[str] = frozenset()
         if periods is None:
             return
+        self.versions = frozenset(in_force(days[0]) for days in (periods.before, periods.now))
         for side in SIDES:
             self.seen[side] = observed_leg(coverage, hub, side, question, *periods.before)
             self.now_spans[side], spans = shared_spans(seen[side].spans, self.seen[side].spans, periods.shift)
+            self.zero[side] = bool(spans) and seen[side].complete and self.seen[side].complete
             self.legs += _inside([leg for leg in legs if leg.side == side], spans)
 
 
@@ -282,7 +289,8 @@ def _row(
     }
     for side, flow in (("in", "inflow"), ("out", "outflow")):
         counted = [leg for leg in now if leg.side == side]
-        row[f"{flow}_change"] = _change(_inside(counted, then.now_spans[side]), [leg for leg in past if leg.side == side])
+        before = [leg for leg in past if leg.side == side]
+        row[f"{flow}_change"] = _change(_inside(counted, then.now_spans[side]), before, seen[side], then, side)
         row[f"{flow}_products"] = " ".join(sorted({leg.code for leg in counted} - {""}))
     inflows = [leg for leg in now if leg.side == "in"], [leg for leg in past if leg.side == "in"]
     currencies = {leg.currency for part in inflows for leg in part}
@@ -293,11 +301,26 @@ def _row(
     return row
 
 
-def _change(now: list[Leg], then: list[Leg]) -> float:
-    """Value now over value before, over the months covered in both periods and the codes that stand in both."""
-    shared = {leg.code for leg in now} & {leg.code for leg in then}
-    a, b = (math.fsum(leg.usd for leg in part if leg.code in shared) for part in (now, then))
+def _change(now: list[Leg], then: list[Leg], seen: Observed, past: _Past, side: str) -> float:
+    """Value now over value before, over the months and goods covered in both periods and the codes that compare: those told in both,
+    headings asked for whole, and codes told in one period that stand in the other, where a missing row means zero."""
+    covered = [[leg for leg in part if all(under(leg.code, o.products) for o in (seen, past.seen[side]))] for part in (now, then)]
+    told = [_by_goods(part, past.whole) for part in covered]
+    shared = set(told[0]) & set(told[1])
+    if past.zero[side]:
+        for found, other in (told, told[::-1]):
+            shared |= {code for code in set(found) - set(other)
+                       if not overlaps(frozenset({code}), frozenset(other)) and stands(code, past.versions, past.whole)}
+    a, b = (math.fsum(found.get(code, 0.0) for code in shared) for found in told)
     return a / b if shared and b > 0 else float("nan")
+
+
+def _by_goods(legs: list[Leg], whole: frozenset[str]) -> dict[str, float]:
+    """USD by code, or by heading where it is whole."""
+    found: dict[str, list[float]] = {}
+    for leg in legs:
+        found.setdefault(leg.code[:4] if leg.code[:4] in whole and "+" not in leg.code else leg.code, []).append(leg.usd)
+    return {code: math.fsum(values) for code, values in found.items()}
 
 
 def _status(values: dict[str, float], seen: dict[str, Observed], years: set[int] | None, shared: bool) -> str:

@@ -8,11 +8,11 @@ import pandas as pd
 
 from chiptrail.graphmodel.coverage import DAY, CoverageIndex, Observed, under
 from chiptrail.graphmodel.errors import UnknownNameError
-from chiptrail.graphmodel.hs import HS_VERSIONS, held_elsewhere
+from chiptrail.graphmodel.hs import held_elsewhere
 from chiptrail.graphmodel.network import TradeNetwork
 from chiptrail.graphmodel.periods import parse_period, period_text
 from chiptrail.queries.answer import answer, names_of
-from chiptrail.queries.baseline import EVERYBODY, WIDE, common_code
+from chiptrail.queries.baseline import EVERYBODY, WIDE, common_code, in_force
 from chiptrail.queries.growth import unplaced
 from chiptrail.queries.question import Question, question_of, unfit_between
 from chiptrail.queries.scope import count_once, scope_notes, shaped, trades_in_scope, value_concept
@@ -165,7 +165,7 @@ def _status(found: pd.DataFrame, seen: Observed, date: pd.Timestamp, question: Q
     undated = found["period_start"].isna() | found["period_end"].isna()
     begin = next((a for a, b in seen.spans if b == date - DAY), None)
     days = period_text(begin, date - DAY) if begin is not None else ""
-    known = max((v for v in HS_VERSIONS if int(v[2:]) < date.year), default=HS_VERSIONS[0], key=HS_VERSIONS.index)
+    known = in_force(date - pd.DateOffset(years=YEARS))
     whole = frozenset(code for code in question.exact or () if len(code) <= 4)
     new_codes = [
         code for code, version in found.loc[~wide, ["code", "hs_version"]].drop_duplicates().itertuples(index=False)

@@ -6,11 +6,13 @@ import random
 import networkx as nx
 import pandas as pd
 import pytest
+from pandas.testing import assert_series_equal
 
 from chiptrail.graphmodel.errors import NotComparableError, UnknownNameError
 from chiptrail.graphmodel.network import TradeNetwork
 from chiptrail.loaders.bundled import load_bundled
 from chiptrail.queries.hubs import transit_hubs
+from chiptrail.queries.surge import surge
 
 ORIGIN = {"flow": "import", "partner_concept": "origin", "reported_by": "KAZ"}
 IMPORTS = {"flow": "import", "partner_concept": "origin"}
@@ -369,3 +371,32 @@ def test_goods_that_had_no_code_before_are_no_zero_then(build, products, code):
     assert (row["inflow_usd"], row["inflow_coverage"]) == (100.0, "covered")
     assert row["inflow_before_coverage"] == f"partly: goods of {code} stood under other codes"
     assert row[["inflow_before_usd", "outflow_before_usd", "throughput_max_before_usd"]].isna().all()
+
+
+@pytest.mark.parametrize(("products", "at_least"), [("chips", 25), ("8541", 15), (None, 25)])
+def test_change_is_the_growth_that_surges_have(countries, products, at_least):
+    """Two queries, two ways to compare codes: of the bundled countries they say the same."""
+    period = {"since": "2022", "until": "2022", "products": products}
+    hubs = transit_hubs(countries, origins=["USA"], destinations=["RUS"], **period).set_index("hub_id")
+    grown = surge(countries, destinations=["RUS"], **period).set_index("hub_id")["exports_growth"].dropna()
+    assert len(grown) > at_least
+    assert_series_equal(hubs["outflow_change"].reindex(grown.index), grown.where(grown.gt(0)), check_names=False, rtol=1e-9)
+
+
+@pytest.mark.parametrize(("complete", "products", "change"), [
+    (True, None, 2.5), (False, None, 2.0), (True, ["854231", "854239"], 2.5), (False, ["854231", "854239"], 2.0), (True, "8542", 2.5),
+    (False, "8542", 2.5)])
+def test_codes_of_one_period_count_as_zero_in_the_other_only_where_that_is_proven(build, complete, products, change):
+    """854231 doubles from 10 to 20; 854239 comes new with 5: 25 of 10, or 20 of 10 where the 5 may have stood unsaid before."""
+    network = build([("TUR", "RUS", "854231", "2021", 10.0), ("TUR", "RUS", "854231", "2022", 20.0), ("TUR", "RUS", "854239", "2022", 5.0)],
+                    coverage=[("TUR", "*", "8542", "2021/2022", {"complete": complete})])
+    row = transit_hubs(network, origins=["USA"], destinations=["RUS"], concept="dispatched", products=products, since="2022", until="2022")
+    assert row.set_index("hub_id").loc["TUR", "outflow_change"] == change
+
+
+def test_wider_code_of_the_other_period_is_no_proof_of_a_zero(build):
+    network = build([("TUR", "RUS", "8542", "2021", 10.0), ("TUR", "RUS", "854231", "2022", 20.0)],
+                    coverage=[("TUR", "*", "8542", "2021/2022")])
+    asked = {"concept": "dispatched", "products": "854231", "since": "2022", "until": "2022"}
+    row = transit_hubs(network, origins=["USA"], destinations=["RUS"], **asked).set_index("hub_id").loc["TUR"]
+    assert pd.isna(row["outflow_change"])
