@@ -228,6 +228,8 @@ with Database(sys.argv[1], user=sys.argv[2], password=sys.stdin.readline().strip
 @pytest.mark.soak
 def test_a_push_killed_at_any_moment_is_completed_by_the_next(database, neo4j_server, campaign):
     network, cut, seeds = load_bundled("firms"), 0, campaign(40)
+    push_neo4j(network, database, network_id="killed")
+    clear_neo4j(database, "killed")
     start = time.monotonic()
     push_neo4j(network, database, network_id="killed")
     seconds, whole = time.monotonic() - start, total(database)
