@@ -14,6 +14,8 @@ from chiptrail.loaders.neo4j import stored_networks
 from chiptrail.neo4j_server import RELEASES, Server, prepare, serving
 
 ROOT = Path(__file__).resolve().parent.parent
+os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+"""Servers that live for seconds: to optimise them takes longer than it saves."""
 
 
 def pytest_configure():
