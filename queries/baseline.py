@@ -179,7 +179,7 @@ def common_code(code: str, version: str, versions: frozenset[str], whole: frozen
     >>> common_code("854151", "HS2022", both, frozenset({"8541"}))
     '8541'
     """
-    wider = [next((heading for heading in whole if part.startswith(heading)), part) for part in code.split("+")]
+    wider = [min((heading for heading in whole if part.startswith(heading)), key=len, default=part) for part in code.split("+")]
     try:
         return "+".join(comparable_code(same, version, versions=versions) for same in dict.fromkeys(wider))
     except (NotComparableError, UnknownNameError):

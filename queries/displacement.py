@@ -105,7 +105,7 @@ def displacement(
     InputError
         If neither `hub` and `since` nor an event with both is given.
     NotComparableError
-        If the event blocks customs transit, which export records never held; if none of the codes compares between the HS versions of the
+        If the event is about customs transit, which export records never held; if none of the codes compares between the HS versions of the
         months around the event.
     UnknownNameError
         If a name, product list or preference is not known.

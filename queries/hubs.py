@@ -175,7 +175,7 @@ class _Past:
         self.seen = dict.fromkeys(SIDES, NOTHING)
         self.now_spans: dict[str, tuple[Span, ...]] = {"in": (), "out": ()}
         self.legs: list[Leg] = []
-        self.whole = frozenset(code for code in question.exact or () if len(code) == 4)
+        self.whole = frozenset(code for code in question.exact or () if len(code) <= 4)
         self.zero = dict.fromkeys(SIDES, False)
         self.versions: frozenset[str] = frozenset()
         if periods is None:
@@ -319,7 +319,8 @@ def _by_goods(legs: list[Leg], whole: frozenset[str]) -> dict[str, float]:
     """USD by code, or by heading where it is whole."""
     found: dict[str, list[float]] = {}
     for leg in legs:
-        found.setdefault(leg.code[:4] if leg.code[:4] in whole and "+" not in leg.code else leg.code, []).append(leg.usd)
+        wider = () if "+" in leg.code else (heading for heading in whole if leg.code.startswith(heading))
+        found.setdefault(min(wider, key=len, default=leg.code), []).append(leg.usd)
     return {code: math.fsum(values) for code, values in found.items()}
 
 

@@ -385,7 +385,7 @@ def test_change_is_the_growth_that_surges_have(countries, products, at_least):
 
 @pytest.mark.parametrize(("complete", "products", "change"), [
     (True, None, 2.5), (False, None, 2.0), (True, ["854231", "854239"], 2.5), (False, ["854231", "854239"], 2.0), (True, "8542", 2.5),
-    (False, "8542", 2.5)])
+    (False, "8542", 2.5), (False, "85", 2.5)])
 def test_codes_of_one_period_count_as_zero_in_the_other_only_where_that_is_proven(build, complete, products, change):
     """854231 doubles from 10 to 20; 854239 comes new with 5: 25 of 10, or 20 of 10 where the 5 may have stood unsaid before."""
     network = build([("TUR", "RUS", "854231", "2021", 10.0), ("TUR", "RUS", "854231", "2022", 20.0), ("TUR", "RUS", "854239", "2022", 5.0)],
